@@ -1,0 +1,311 @@
+package io.quern.tensor.cpu;
+
+import io.quern.tensor.TensorException;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.IntConsumer;
+
+/**
+ * The threads that share a kernel's work. A kernel cuts its work into tasks <em>by the shape alone</em>, never by the
+ * number of threads, and {@link #parallelFor} hands the tasks out one at a time; so results do not depend on how many
+ * threads take part or how fast each of them is, and a busy neighbour delays one task, not half of the work.
+ *
+ * <p>Threads are daemons, started at first use. One without work spins for some 50 microseconds, so that the next
+ * kernel of a chain finds it awake (dispatch below a microsecond), and then parks (waking costs some 10). There are as
+ * many as the container allows processors, unless {@link #setThreads}, the system property {@code quern.threads} or the
+ * environment variable {@code QUERN_THREADS} (in this order) says otherwise.
+ *
+ * <p>Any thread may call, virtual ones included, and several may at once: the first one gets the workers, and the
+ * others run their own tasks meanwhile. For the same reason a task that calls {@code parallelFor} runs the inner tasks
+ * itself.
+ */
+public final class Workers {
+    private static final Object CHANGE = new Object();
+    private static volatile Pool pool;
+
+    private Workers() {}
+
+    /** Some of the indices of a range, for {@link #ranges}. */
+    @FunctionalInterface
+    public interface RangeTask {
+        /** Handles the indices {@code from} (inclusive) to {@code to} (exclusive). */
+        void run(long from, long to);
+    }
+
+    /** How many threads take part in a kernel, the calling one included. */
+    public static int threads() {
+        return pool().workers.length + 1;
+    }
+
+    /**
+     * Sets how many threads take part in kernels from now on, the calling one included. Work in progress ends on the
+     * threads that it has.
+     */
+    public static void setThreads(int threads) {
+        if (threads < 1 || threads > MAX_THREADS) {
+            throw new IllegalArgumentException("threads must be 1 to " + MAX_THREADS + ", found " + threads);
+        }
+        synchronized (CHANGE) {
+            Pool old = pool;
+            if (old != null && old.workers.length == threads - 1) {
+                return;
+            }
+            pool = new Pool(threads - 1);
+            if (old != null) {
+                old.close();
+            }
+        }
+    }
+
+    /**
+     * Runs {@code body} for each of 0 to {@code tasks - 1}, in no given order, and returns when all have ended. If tasks
+     * throw, no new ones are begun, and one of the exceptions is thrown here, with the others as suppressed ones.
+     */
+    public static void parallelFor(int tasks, IntConsumer body) {
+        if (tasks < 0) {
+            throw new IllegalArgumentException("number of tasks must not be negative, found " + tasks);
+        }
+        if (tasks > 1) {
+            Pool p = pool();
+            if (p.workers.length > 0 && p.busy.compareAndSet(false, true)) {
+                p.run(tasks, body);
+                return;
+            }
+        }
+        for (int i = 0; i < tasks; i++) {
+            body.accept(i);
+        }
+    }
+
+    /**
+     * Runs {@code body} over the indices 0 to {@code size - 1} in pieces of {@code chunk} (the last one may be shorter):
+     * {@link #parallelFor} for loops over elements. Choose the chunk so that one takes some 20 microseconds or more.
+     */
+    public static void ranges(long size, long chunk, RangeTask body) {
+        if (size < 0 || chunk < 1) {
+            throw new IllegalArgumentException(
+                    "size must not be negative and chunk must be positive, found " + size + " and " + chunk);
+        }
+        long pieces = size / chunk + (size % chunk == 0 ? 0 : 1);
+        if (pieces <= 1) {
+            if (size > 0) {
+                body.run(0, size);
+            }
+            return;
+        }
+        parallelFor(Math.toIntExact(pieces), i -> {
+            long from = i * chunk;
+            body.run(from, Math.min(size, from + chunk));
+        });
+    }
+
+    private static final int MAX_THREADS = 1024;
+
+    private static Pool pool() {
+        Pool p = pool;
+        if (p != null) {
+            return p;
+        }
+        synchronized (CHANGE) {
+            if (pool == null) {
+                pool = new Pool(defaultThreads() - 1);
+            }
+            return pool;
+        }
+    }
+
+    private static int defaultThreads() {
+        String name = "system property quern.threads";
+        String text = System.getProperty("quern.threads");
+        if (text == null) {
+            name = "environment variable QUERN_THREADS";
+            text = System.getenv("QUERN_THREADS");
+        }
+        return text == null ? Math.min(MAX_THREADS, Runtime.getRuntime().availableProcessors()) : parse(name, text);
+    }
+
+    static int parse(String name, String text) {
+        try {
+            int threads = Integer.parseInt(text.strip());
+            if (threads >= 1 && threads <= MAX_THREADS) {
+                return threads;
+            }
+        } catch (NumberFormatException e) {
+            // reported below, like a number out of range
+        }
+        throw new TensorException(name + " must be a number of threads from 1 to " + MAX_THREADS + ", found \"" + text
+                + "\"; correct it or leave it out to use every processor");
+    }
+
+    /** Threads of one size of the pool. A change of size makes a new pool, so that nothing here ever changes size. */
+    private static final class Pool {
+        final Worker[] workers;
+        final AtomicBoolean busy = new AtomicBoolean();
+        final long spinNanos;
+        volatile Job job;
+        volatile boolean closed;
+
+        Pool(int size) {
+            workers = new Worker[size];
+            // With more threads than processors, spinning only takes time from those that have work.
+            spinNanos = size < Runtime.getRuntime().availableProcessors() ? 50_000 : 0;
+            for (int i = 0; i < size; i++) {
+                workers[i] = new Worker(this);
+                workers[i].thread = Thread.ofPlatform()
+                        .daemon()
+                        .name("quern-worker-" + (i + 1))
+                        .inheritInheritableThreadLocals(false)
+                        .unstarted(workers[i]);
+            }
+            for (Worker w : workers) {
+                w.thread.start();
+            }
+        }
+
+        void close() {
+            closed = true;
+            for (Worker w : workers) {
+                LockSupport.unpark(w.thread);
+            }
+        }
+
+        /** Called by the one thread that holds {@link #busy}. */
+        void run(int tasks, IntConsumer body) {
+            Job j = new Job(tasks, body);
+            try {
+                job = j;
+                int wanted = Math.min(tasks - 1, workers.length);
+                for (int i = 0; i < wanted; i++) {
+                    if (workers[i].parked) {
+                        LockSupport.unpark(workers[i].thread);
+                    }
+                }
+                j.work();
+                j.await(spinNanos);
+            } finally {
+                job = null;
+                busy.set(false);
+            }
+            j.rethrow();
+        }
+    }
+
+    private static final class Worker implements Runnable {
+        final Pool pool;
+        Thread thread;
+        volatile boolean parked;
+
+        Worker(Pool pool) {
+            this.pool = pool;
+        }
+
+        @Override
+        public void run() {
+            long idleSince = System.nanoTime();
+            while (!pool.closed) {
+                if (workOnce()) {
+                    idleSince = System.nanoTime();
+                } else if (System.nanoTime() - idleSince < pool.spinNanos) {
+                    Thread.onSpinWait();
+                } else {
+                    park();
+                    idleSince = System.nanoTime();
+                }
+            }
+        }
+
+        private boolean workOnce() {
+            Job j = pool.job;
+            if (j == null || j.exhausted()) {
+                return false;
+            }
+            j.work();
+            return true;
+        }
+
+        private void park() {
+            // Announce first, look again second: a job published in between is either seen here, or its caller sees
+            // the announcement and unparks.
+            parked = true;
+            Job j = pool.job;
+            if (!pool.closed && (j == null || j.exhausted())) {
+                LockSupport.park(pool);
+            }
+            parked = false;
+        }
+    }
+
+    /** One call of {@link #parallelFor}. Late workers find {@link #next} past the end and leave it alone. */
+    private static final class Job {
+        final int tasks;
+        final IntConsumer body;
+        final Thread caller = Thread.currentThread();
+        final AtomicLong next = new AtomicLong();
+        final AtomicLong ended = new AtomicLong();
+        final AtomicReference<Throwable> failure = new AtomicReference<>();
+
+        Job(int tasks, IntConsumer body) {
+            this.tasks = tasks;
+            this.body = body;
+        }
+
+        boolean exhausted() {
+            return next.get() >= tasks;
+        }
+
+        void work() {
+            long mine = 0;
+            for (long i = next.getAndIncrement(); i < tasks; i = next.getAndIncrement()) {
+                mine++;
+                try {
+                    body.accept((int) i);
+                } catch (Throwable t) {
+                    mine += fail(t);
+                }
+            }
+            if (mine > 0 && ended.addAndGet(mine) == tasks && Thread.currentThread() != caller) {
+                LockSupport.unpark(caller);
+            }
+        }
+
+        /** Records a failure and takes back the tasks not begun yet; returns how many. */
+        private long fail(Throwable t) {
+            Throwable first = failure.compareAndExchange(null, t);
+            if (first != null && first != t) {
+                first.addSuppressed(t);
+            }
+            return Math.max(0, tasks - next.getAndSet(tasks));
+        }
+
+        void await(long spinNanos) {
+            if (ended.get() == tasks) {
+                return;
+            }
+            long start = System.nanoTime();
+            while (ended.get() < tasks) {
+                if (System.nanoTime() - start < spinNanos) {
+                    Thread.onSpinWait();
+                } else if (caller.isInterrupted()) {
+                    Thread.yield(); // park would return at once; the interrupt is for the caller's code, not for us
+                } else {
+                    LockSupport.park(this);
+                }
+            }
+        }
+
+        void rethrow() {
+            Throwable t = failure.get();
+            if (t instanceof RuntimeException e) {
+                throw e;
+            }
+            if (t instanceof Error e) {
+                throw e;
+            }
+            if (t != null) {
+                throw new TensorException("a kernel task failed: " + t.getMessage(), t); // thrown past the compiler
+            }
+        }
+    }
+}
