@@ -1,0 +1,117 @@
+package io.quern.tensor;
+
+import io.quern.tensor.op.CustomOp;
+import io.quern.tensor.op.Op;
+import io.quern.tensor.op.Update;
+import io.quern.tensor.op.View;
+import io.quern.tensor.spi.Backend;
+import io.quern.tensor.spi.Buffer;
+import java.util.List;
+
+/**
+ * The one place that every operation passes: shape rule, same device, pack if needed, allocate in the current scope, run,
+ * record on the tape.
+ */
+final class Engine {
+    private Engine() {}
+
+    static Tensor[] run(Op op) {
+        List<Op.Spec> specs = op.outputs();
+        List<Tensor> inputs = op.inputs();
+        Device device = device(op, inputs);
+        Backend backend = device.backend();
+        Tape tape = Tape.recording(inputs);
+        if (tape != null && op instanceof Update) {
+            throw new TensorException(
+                    op.name() + ": a tensor that the tape follows cannot be changed in place; use Tape.noGrad");
+        }
+        Tensor[] in = new Tensor[inputs.size()];
+        boolean packedAny = false;
+        for (int i = 0; i < in.length; i++) {
+            Tensor t = inputs.get(i);
+            if (t != null && !fits(t, op.layout(i))) {
+                t = pack(t, backend);
+                packedAny = true;
+            }
+            in[i] = t;
+        }
+        Tensor[] out = new Tensor[specs.size()];
+        for (int i = 0; i < out.length; i++) {
+            out[i] = allocate(backend, specs.get(i));
+        }
+        if (op instanceof CustomOp custom) {
+            if (!device.equals(Device.CPU)) {
+                throw new TensorException(op.name() + " is a custom operation and runs on the CPU only; its operands are on "
+                        + device + ": move them with to(Device.CPU)");
+            }
+            custom.runOnHost(in, out);
+        } else {
+            backend.run(op, in, out);
+        }
+        if (packedAny) {
+            for (int i = 0; i < in.length; i++) {
+                if (in[i] != null && in[i] != inputs.get(i)) {
+                    in[i].close();
+                }
+            }
+        }
+        if (tape != null) {
+            tape.record(op, out);
+        }
+        return out;
+    }
+
+    /** A view of {@code op.x()} with other strides; recorded like any operation. */
+    static Tensor view(View op, long offset, long[] strides) {
+        Tensor x = op.x();
+        x.checkAlive();
+        Tensor view = new Tensor(x.buffer(), x.dtype(), op.shape(), offset, strides);
+        Tape tape = Tape.recording(op.inputs());
+        if (tape != null) {
+            tape.record(op, view);
+        }
+        return view;
+    }
+
+    static Tensor allocate(Backend backend, Op.Spec spec) {
+        Buffer buffer = backend.allocate(Math.multiplyExact(spec.shape().size(), (long) spec.dtype().bytes()));
+        Scope.adopt(buffer);
+        return new Tensor(buffer, spec.dtype(), spec.shape(), 0, spec.shape().strides());
+    }
+
+    private static Tensor pack(Tensor t, Backend backend) {
+        Op.Spec spec = new Op.Spec(t.shape(), t.dtype());
+        Tensor packed = allocate(backend, spec);
+        backend.run(new io.quern.tensor.op.Index.Pack(t), new Tensor[] {t}, new Tensor[] {packed});
+        return packed;
+    }
+
+    private static boolean fits(Tensor t, Op.Layout layout) {
+        return switch (layout) {
+            case PACKED -> t.isPacked();
+            case ROWS -> Layouts.hasRows(t.shape(), t.strides());
+            case MATRIX -> Layouts.isMatrix(t.shape(), t.strides());
+            case ANY -> true;
+        };
+    }
+
+    private static Device device(Op op, List<Tensor> inputs) {
+        Device device = null;
+        for (Tensor t : inputs) {
+            if (t == null) {
+                continue;
+            }
+            t.checkAlive();
+            if (device == null) {
+                device = t.device();
+            } else if (!device.equals(t.device())) {
+                throw new TensorException(op.name() + ": operands are on " + device + " and " + t.device()
+                        + "; move one with to(device)");
+            }
+        }
+        if (device == null) {
+            throw new TensorException(op.name() + ": there is no operand");
+        }
+        return device;
+    }
+}

@@ -1,0 +1,297 @@
+package io.quern.tensor;
+
+import io.quern.tensor.op.Op;
+import io.quern.tensor.op.View;
+import io.quern.tensor.spi.Buffer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * Reverse-mode automatic differentiation: records the operations that depend on a leaf (a tensor with
+ * {@link Tensor#requireGrad()}) and walks them backwards.
+ *
+ * <p>The tape holds the tensors that gradients read, so that scopes inside the recorded code free the rest; it lets go
+ * of them one by one as it walks back.
+ */
+public final class Tape {
+    private static final ScopedValue<Tape> CURRENT = ScopedValue.newInstance();
+
+    /** Bound by {@link #noGrad}: there may be an outer tape, but it does not see. */
+    private static final Tape OFF = new Tape();
+
+    /** A recorded operation, and the gradients of its results as they arrive. */
+    static final class Node implements Op.Backward {
+        private final Tape tape;
+        private final Op op;
+        private final Tensor[] outputs;
+        private final Slot[] slots;
+        private boolean released;
+
+        Node(Tape tape, Op op, Tensor[] outputs) {
+            this.tape = tape;
+            this.op = op;
+            this.outputs = outputs;
+            this.slots = new Slot[outputs.length];
+        }
+
+        @Override
+        public Tensor output(int i) {
+            return outputs[i];
+        }
+
+        @Override
+        public Tensor gradient(int i) {
+            return slots[i] == null ? null : slots[i].gradient;
+        }
+
+        @Override
+        public boolean wants(int i) {
+            Tensor t = op.inputs().get(i);
+            return t != null && tape.follows(t);
+        }
+
+        private void forSaved(java.util.function.Consumer<Buffer> action) {
+            Op.Saves saves = op.saves();
+            List<Tensor> inputs = op.inputs();
+            for (int i = 0; i < inputs.size() && i < 32; i++) {
+                if ((saves.inputs() >> i & 1) != 0 && inputs.get(i) != null) {
+                    action.accept(inputs.get(i).buffer());
+                }
+            }
+            for (int i = 0; i < outputs.length; i++) {
+                if ((saves.outputs() >> i & 1) != 0) {
+                    action.accept(outputs[i].buffer());
+                }
+            }
+        }
+
+        void retainSaved() {
+            forSaved(Buffer::retain);
+        }
+
+        void releaseSaved() {
+            if (!released) {
+                released = true;
+                forSaved(Buffer::release);
+            }
+        }
+    }
+
+    /** A gradient that is being summed, with a hold on its buffer. */
+    private static final class Slot {
+        private Tensor gradient;
+
+        /** Whether nobody else can see the gradient, so that it may be added to in place. */
+        private boolean owned;
+
+        void set(Tensor g, boolean isOwned) {
+            g.buffer().retain();
+            if (gradient != null) {
+                gradient.buffer().release();
+            }
+            gradient = g;
+            owned = isOwned;
+        }
+
+        void add(Tensor g, boolean isOwned) {
+            if (gradient == null) {
+                set(g, isOwned);
+            } else if (owned) {
+                gradient.accumulate(g, 1);
+            } else if (isOwned) {
+                g.accumulate(gradient, 1);
+                set(g, true);
+            } else {
+                set(gradient.add(g), true);
+            }
+        }
+
+        /** Adds to a part of the gradient of {@code whole}, which is zero elsewhere. */
+        void addRegion(View.Narrow part, Tensor g) {
+            Tensor whole = part.x();
+            if (gradient == null) {
+                set(Tensor.zeros(g.device(), whole.dtype(), whole.shape()), true);
+            } else if (!owned) {
+                set(gradient.copy(), true);
+            }
+            gradient.narrow(part.axis(), part.start(), part.length()).accumulate(g, 1);
+        }
+
+        void clear() {
+            if (gradient != null) {
+                gradient.buffer().release();
+                gradient = null;
+            }
+        }
+    }
+
+    private final ArrayList<Node> nodes = new ArrayList<>();
+    private final java.util.IdentityHashMap<Tensor, Slot> leaves = new java.util.IdentityHashMap<>();
+
+    private Tape() {}
+
+    /** Runs {@code body} without recording, whatever encloses it. */
+    public static <R, X extends Throwable> R noGrad(ScopedValue.CallableOp<? extends R, X> body) throws X {
+        return ScopedValue.where(CURRENT, OFF).call(body);
+    }
+
+    /** Whether operations on leaves are being recorded now. */
+    public static boolean isRecording() {
+        return CURRENT.orElse(OFF) != OFF;
+    }
+
+    /**
+     * Runs {@code body}, which returns a loss of one element, and computes the gradient of the loss with respect to every
+     * leaf. All intermediate tensors are freed.
+     *
+     * @throws TensorException if the result has not one element, or depends on no leaf
+     */
+    public static <X extends Throwable> Gradients gradients(ScopedValue.CallableOp<Tensor, X> body) throws X {
+        return Scope.tidy(() -> {
+            Tape tape = new Tape();
+            try {
+                Tensor loss = ScopedValue.where(CURRENT, tape).call(() -> Scope.tidy(body));
+                return tape.noGradBackward(loss);
+            } finally {
+                tape.release();
+            }
+        });
+    }
+
+    /** The tape that must record an operation on these operands, or null. */
+    static Tape recording(List<Tensor> inputs) {
+        Tape tape = CURRENT.orElse(OFF);
+        if (tape == OFF) {
+            return null;
+        }
+        for (Tensor t : inputs) {
+            if (t != null && tape.follows(t)) {
+                return tape;
+            }
+        }
+        return null;
+    }
+
+    private boolean follows(Tensor t) {
+        return t.requiresGrad() || t.node() != null && t.node().tape == this;
+    }
+
+    void record(Op op, Tensor... outputs) {
+        boolean any = false;
+        for (Tensor out : outputs) {
+            any |= out.dtype().isFloating();
+        }
+        if (!any) {
+            return;
+        }
+        Node node = new Node(this, op, outputs);
+        node.retainSaved();
+        nodes.add(node);
+        for (int i = 0; i < outputs.length; i++) {
+            if (outputs[i].dtype().isFloating()) {
+                outputs[i].setNode(node, i);
+            }
+        }
+    }
+
+    private Gradients noGradBackward(Tensor loss) {
+        return noGrad(() -> backward(loss));
+    }
+
+    private Gradients backward(Tensor loss) {
+        if (loss.shape().size() != 1) {
+            throw new TensorException("the loss must have one element; got " + loss.describe());
+        }
+        if (!follows(loss)) {
+            throw new TensorException("the loss depends on no tensor that requires a gradient");
+        }
+        slot(loss).set(Tensor.full(loss.device(), loss.dtype(), loss.shape(), 1), false);
+        for (int n = nodes.size() - 1; n >= 0; n--) {
+            Node node = nodes.set(n, null);
+            Scope.run(() -> {
+                step(node);
+                return null;
+            });
+            for (Slot s : node.slots) {
+                if (s != null) {
+                    s.clear();
+                }
+            }
+            node.releaseSaved();
+        }
+        Gradients result = new Gradients();
+        result.setLoss(loss);
+        leaves.forEach((leaf, slot) -> {
+            // The caller may add to a gradient in place, so it must not share its memory with another.
+            Tensor g = slot.owned && slot.gradient.isPacked() ? slot.gradient.adopted() : slot.gradient.copy();
+            result.put(leaf, g);
+            slot.clear();
+        });
+        leaves.clear();
+        return result;
+    }
+
+    private void step(Node node) {
+        if (Arrays.stream(node.slots).allMatch(s -> s == null || s.gradient == null)) {
+            return;
+        }
+        if (node.op instanceof View.Narrow narrow) {
+            slot(narrow.x()).addRegion(narrow, node.gradient(0));
+            return;
+        }
+        List<Tensor> inputs = node.op.inputs();
+        List<Tensor> gradients = node.op.gradient(node);
+        for (int i = 0; i < inputs.size(); i++) {
+            Tensor g = gradients.get(i);
+            if (g != null && node.wants(i)) {
+                if (!g.shape().equals(inputs.get(i).shape())) {
+                    throw new TensorException("the gradient of " + node.op.name() + " for operand " + i + " is "
+                            + g.describe() + ", but the operand is " + inputs.get(i).describe());
+                }
+                slot(inputs.get(i)).add(g, isFresh(g, i, gradients));
+            }
+        }
+    }
+
+    /** Born in this step, packed, and given to one operand only: then nobody else can see it. */
+    private static boolean isFresh(Tensor g, int index, List<Tensor> all) {
+        if (!g.isPacked() || g.buffer().owner() != Scope.current()) {
+            return false;
+        }
+        for (int i = 0; i < all.size(); i++) {
+            if (i != index && all.get(i) != null && all.get(i).buffer() == g.buffer()) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private Slot slot(Tensor t) {
+        Node node = t.node();
+        if (node == null || node.tape != this) {
+            return leaves.computeIfAbsent(t, x -> new Slot());
+        }
+        int i = t.nodeOutput();
+        if (node.slots[i] == null) {
+            node.slots[i] = new Slot();
+        }
+        return node.slots[i];
+    }
+
+    private void release() {
+        for (Node node : nodes) {
+            if (node != null) {
+                node.releaseSaved();
+                for (Slot s : node.slots) {
+                    if (s != null) {
+                        s.clear();
+                    }
+                }
+            }
+        }
+        nodes.clear();
+        leaves.values().forEach(Slot::clear);
+        leaves.clear();
+    }
+}

@@ -1,0 +1,93 @@
+package io.quern.tensor.op;
+
+import static java.util.Arrays.asList;
+
+import io.quern.tensor.Shape;
+import io.quern.tensor.Tensor;
+import java.util.List;
+
+/**
+ * Matrix product a [..., M, K] times b [..., K, N], plus an optional bias [N]: [..., M, N]. The outer dimensions
+ * broadcast; a transposed operand is a view, which the kernels read as it is.
+ */
+public record MatMul(Tensor a, Tensor b, Tensor bias) implements Op {
+    @Override
+    public String name() {
+        return "matmul";
+    }
+
+    @Override
+    public List<Tensor> inputs() {
+        return asList(a, b, bias);
+    }
+
+    @Override
+    public Layout layout(int i) {
+        return i == 2 ? Layout.PACKED : Layout.MATRIX;
+    }
+
+    @Override
+    public List<Spec> outputs() {
+        Checks.floating(name(), a);
+        Checks.sameDType(name(), a, b);
+        Checks.atLeastRank(name(), 2, a);
+        Checks.atLeastRank(name(), 2, b);
+        int k = a.shape().dim(-1);
+        if (k != b.shape().dim(-2)) {
+            throw Checks.error(name(), "inner dimensions must agree: " + k + " and " + b.shape().dim(-2), a, b);
+        }
+        int n = b.shape().dim(-1);
+        Checks.vector(name(), "the bias", n, bias, a);
+        int rank = Math.max(a.shape().rank(), b.shape().rank());
+        int[] dims = new int[rank];
+        for (int i = 3; i <= rank; i++) {
+            int p = i > a.shape().rank() ? 1 : a.shape().dim(-i);
+            int q = i > b.shape().rank() ? 1 : b.shape().dim(-i);
+            if (p != q && p != 1 && q != 1) {
+                throw Checks.error(name(), "outer dimensions do not broadcast", a, b);
+            }
+            dims[rank - i] = p == 1 ? q : p;
+        }
+        dims[rank - 2] = a.shape().dim(-2);
+        dims[rank - 1] = n;
+        return List.of(new Spec(Shape.of(dims), a.dtype()));
+    }
+
+    @Override
+    public Saves saves() {
+        return Saves.inputs(0, 1);
+    }
+
+    @Override
+    public List<Tensor> gradient(Backward back) {
+        Tensor dy = back.gradient(0);
+        int n = dy.shape().dim(-1);
+        Tensor da = null;
+        Tensor db = null;
+        Tensor dbias = back.wants(2) ? dy.sumTo(Shape.of(n)) : null;
+        if (back.wants(0)) {
+            da = dy.matmul(b.transpose(-1, -2)).sumTo(a.shape());
+        }
+        if (back.wants(1)) {
+            // With one matrix for the whole batch the sum over the batch is part of the product.
+            db = b.shape().rank() == 2
+                    ? rows(a).transpose(0, 1).matmul(rows(dy))
+                    : a.transpose(-1, -2).matmul(dy).sumTo(b.shape());
+        }
+        return asList(da, db, dbias);
+    }
+
+    private static Tensor rows(Tensor t) {
+        int inner = t.shape().dim(-1);
+        int rows = 1;
+        for (int i = 0; i < t.shape().rank() - 1; i++) {
+            rows *= t.shape().dim(i);
+        }
+        return t.reshape(rows, inner);
+    }
+
+    @Override
+    public long flops() {
+        return 2 * outputs().getFirst().shape().size() * a.shape().dim(-1);
+    }
+}

@@ -1,0 +1,43 @@
+package io.quern.tensor.spi;
+
+import io.quern.tensor.Device;
+import io.quern.tensor.Tensor;
+import io.quern.tensor.op.Op;
+import java.lang.foreign.MemorySegment;
+
+/** A device: allocates buffers, runs operations, moves bytes to and from the host. Safe for use by several threads. */
+public interface Backend {
+    Device device();
+
+    /** One line for people: what the device is and which kernels it uses. */
+    String description();
+
+    /**
+     * A buffer of at least {@code bytes} bytes, at least 64-byte aligned, contents undefined, with one hold.
+     *
+     * @throws io.quern.tensor.TensorException if the memory cannot be had
+     */
+    Buffer allocate(long bytes);
+
+    /**
+     * Runs {@code op}. The operands are those of {@link Op#inputs()} after packing: laid out as
+     * {@link Op#layout(int)} asks; absent optional operands are null. The results are packed, uninitialised, and of the
+     * shapes that {@link Op#outputs()} states. Operations that update in place have no results and write to operands.
+     */
+    void run(Op op, Tensor[] in, Tensor[] out);
+
+    /** Copies from the device into host memory and returns when the bytes are there. */
+    void read(Buffer source, long byteOffset, MemorySegment target);
+
+    /** Copies from host memory to the device; the host memory may be reused on return. */
+    void write(MemorySegment source, Buffer target, long byteOffset);
+
+    /** Counters of this device's memory. */
+    MemoryStats memory();
+
+    /** Starts to measure the peak anew, from what is live now. */
+    void resetPeak();
+
+    /** Returns cached memory that holds no live buffer to the system. */
+    void trim();
+}
