@@ -4,8 +4,6 @@ import io.quern.tensor.TensorException;
 import io.quern.tensor.spi.Backend;
 import io.quern.tensor.spi.Buffer;
 import io.quern.tensor.spi.MemoryStats;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -15,9 +13,9 @@ import java.util.Map;
  * Off-heap memory by size class. A freed block goes to the free list of its class and comes back for the next request of
  * that class, so that a training step repeats without asking the system for memory.
  *
- * <p>Classes are powers of two in four steps each, which wastes at most a fifth. Small blocks are cut from slabs of
- * 4 MiB that stay for good; large ones have an arena each, which {@link #trim} closes while they are free
- * (one arena per small tensor would cost tens of microseconds apiece, and closing a shared one stops all threads).
+ * <p>Classes are powers of two in four steps each, which wastes at most a fifth. Small blocks are cut from slabs that stay
+ * for good; large ones are given back by {@link #trim} while they are free. Memory comes from the C library: an arena of
+ * the JVM would zero it, count it against the heap's limit, and stop all threads when it closes.
  */
 final class CpuPool {
     private static final int ALIGNMENT = 64;
@@ -25,8 +23,8 @@ final class CpuPool {
     private static final long SLAB = 1 << 22;
 
     private final Map<Long, ArrayDeque<Block>> free = new HashMap<>();
-    private MemorySegment slab = MemorySegment.NULL;
-    private long slabUsed;
+    private long slab;
+    private long slabUsed = SLAB;
 
     private long live;
     private long peak;
@@ -34,8 +32,8 @@ final class CpuPool {
     private long buffers;
     private long systemAllocations;
 
-    /** Memory of one class; its arena is null where it is part of a slab. */
-    private record Block(long address, long size, Arena arena) {}
+    /** Memory of one class; {@code raw} is what the C library gave, or 0 where the block is part of a slab. */
+    private record Block(long address, long size, long raw) {}
 
     private static final class PooledBuffer extends Buffer {
         private final CpuPool pool;
@@ -91,49 +89,44 @@ final class CpuPool {
     }
 
     private Block cut(long size) {
-        if (slab.byteSize() - slabUsed < size) {
-            slab = system(Arena.global(), SLAB);
+        if (SLAB - slabUsed < size) {
+            slab = align(system(SLAB));
             slabUsed = 0;
         }
-        Block block = new Block(slab.address() + slabUsed, size, null);
+        Block block = new Block(slab + slabUsed, size, 0);
         slabUsed += size;
         return block;
     }
 
     private Block fresh(long size) {
-        Arena arena = Arena.ofShared();
-        try {
-            return new Block(system(arena, size).address(), size, arena);
-        } catch (Throwable t) {
-            arena.close();
-            throw t;
-        }
+        long raw = system(size);
+        return new Block(align(raw), size, raw);
     }
 
-    private MemorySegment system(Arena arena, long size) {
-        MemorySegment s;
-        try {
-            s = arena.allocate(size, ALIGNMENT);
-        } catch (OutOfMemoryError e) {
-            throw new TensorException(
-                    "out of CPU memory: asked for " + size + " bytes, " + live + " are in use by " + buffers
-                            + " buffers and " + (reserved - live)
-                            + " lie free in the pool; make the batch or the context smaller, or raise the limit of the"
-                            + " container",
-                    e);
+    private static long align(long address) {
+        return (address + ALIGNMENT - 1) & -ALIGNMENT;
+    }
+
+    /** Memory with room to align it. */
+    private long system(long size) {
+        long address = Malloc.malloc(Math.addExact(size, ALIGNMENT));
+        if (address == 0) {
+            throw new TensorException("out of CPU memory: asked for " + size + " bytes, " + live + " are in use by "
+                    + buffers + " buffers and " + (reserved - live) + " lie free in the pool; make the batch or the context"
+                    + " smaller, or raise the memory limit");
         }
         reserved += size;
         systemAllocations++;
-        return s;
+        return address;
     }
 
     synchronized void trim() {
         for (ArrayDeque<Block> list : free.values()) {
             for (Block b : new ArrayList<>(list)) {
-                if (b.arena != null) {
+                if (b.raw != 0) {
                     list.remove(b);
                     reserved -= b.size;
-                    b.arena.close();
+                    Malloc.free(b.raw);
                 }
             }
         }

@@ -1,0 +1,2 @@
+/** Layers and losses over {@link io.quern.tensor}: modules with named parameters. */
+package io.quern.nn;
