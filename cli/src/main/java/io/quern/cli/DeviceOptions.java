@@ -1,0 +1,36 @@
+package io.quern.cli;
+
+import io.quern.tensor.Device;
+import picocli.CommandLine.Option;
+
+/** Where to run. */
+final class DeviceOptions {
+    @Option(
+            names = {"--device"},
+            paramLabel = "DEVICE",
+            description = "auto or cpu. Default: auto, the fastest that works.")
+    private String device = "auto";
+
+    @Option(
+            names = {"--threads"},
+            paramLabel = "N",
+            description = "Threads for CPU kernels. Default: all processors.")
+    private Integer threads;
+
+    /** The device asked for; {@code auto} says which it took. */
+    Device open(Output output, boolean verbose) {
+        if (threads != null) {
+            if (threads < 1) {
+                throw new Errors.UsageException("--threads must be 1 or more, not " + threads);
+            }
+            // The worker pool reads this when it starts, at the first use of the device.
+            System.setProperty("quern.threads", Integer.toString(threads));
+        }
+        Device chosen = device.equals("auto") ? Device.CPU : Device.parse(device);
+        String description = chosen.backend().description();
+        if (verbose) {
+            output.note("device: " + chosen + (device.equals("auto") ? " (auto)" : "") + ", " + description);
+        }
+        return chosen;
+    }
+}
