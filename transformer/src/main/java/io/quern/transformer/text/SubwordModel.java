@@ -1,0 +1,12 @@
+package io.quern.transformer.text;
+
+/** The part of a tokenizer that knows a vocabulary: it encodes stretches of text between added tokens. */
+interface SubwordModel {
+    Vocabulary vocabulary();
+
+    /** Adds the ids of the characters [from, to) of a (normalized) text; safe to call from several threads. */
+    void encode(String text, int from, int to, IntList ids);
+
+    /** The UTF-8 that a token, of the vocabulary or added to it, contributes to a decoded text. */
+    byte[] bytes(String token);
+}

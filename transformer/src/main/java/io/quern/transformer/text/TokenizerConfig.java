@@ -1,0 +1,111 @@
+package io.quern.transformer.text;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * What {@code tokenizer_config.json}, and in older checkpoints {@code special_tokens_map.json}, say beyond the
+ * tokenizer itself: the roles of tokens and a few options, which win over {@code tokenizer.json} as in transformers.
+ */
+final class TokenizerConfig {
+    private static final List<String> ROLES = List.of("bos", "eos", "unk", "sep", "pad", "cls", "mask");
+
+    /** OpenAI's GPT-2 checkpoints name no tokens at all; their tokenizer class knows this one for these roles. */
+    private static final String GPT2_TOKEN = "<|endoftext|>";
+
+    private static final Set<String> GPT2_ROLES = Set.of("bos", "eos", "unk");
+
+    private final Optional<JsonFile> config;
+    private final Optional<JsonFile> specialTokensMap;
+
+    TokenizerConfig(Optional<JsonFile> config, Optional<JsonFile> specialTokensMap) {
+        this.config = config;
+        this.specialTokensMap = specialTokensMap;
+    }
+
+    void applyTo(TokenizerParts parts) {
+        config.ifPresent(json -> addedTokens(json.get("added_tokens_decoder"), parts));
+        for (String role : ROLES) {
+            roleToken(role, parts).ifPresent(token -> parts.role(role, parts.makeSpecial(token)));
+        }
+        config.ifPresent(json -> {
+            extraTokens(json.get("additional_special_tokens"), parts);
+            extraTokens(json.get("extra_special_tokens"), parts);
+            prefixSpace(json.get("add_prefix_space"), parts);
+            frame(json, parts);
+        });
+    }
+
+    private static void addedTokens(JsonFile json, TokenizerParts parts) {
+        if (!json.isPresent()) {
+            return;
+        }
+        List<AddedToken> tokens = new ArrayList<>();
+        for (Map.Entry<String, JsonNode> entry : json.object().node().properties()) {
+            JsonFile token = json.get(entry.getKey()).object();
+            try {
+                tokens.add(TokenizerJson.addedToken(Integer.parseInt(entry.getKey()), token));
+            } catch (NumberFormatException e) {
+                throw new TokenizerException(token.where() + ": expected an id as the key", e);
+            }
+        }
+        tokens.sort((a, b) -> Integer.compare(a.id(), b.id()));
+        tokens.forEach(parts::addAt);
+    }
+
+    private Optional<AddedToken> roleToken(String role, TokenizerParts parts) {
+        for (Optional<JsonFile> source : List.of(config, specialTokensMap)) {
+            if (source.isPresent() && source.get().node().has(role + "_token")) {
+                JsonFile value = source.get().get(role + "_token");
+                return value.isPresent() ? Optional.of(token(value)) : Optional.empty();
+            }
+        }
+        String tokenizerClass =
+                config.map(json -> json.get("tokenizer_class").string(null)).orElse(null);
+        boolean gpt2 = tokenizerClass == null || tokenizerClass.startsWith("GPT2Tokenizer");
+        return gpt2 && GPT2_ROLES.contains(role) && parts.idOf(GPT2_TOKEN) >= 0
+                ? Optional.of(AddedToken.special(0, GPT2_TOKEN))
+                : Optional.empty();
+    }
+
+    private static void extraTokens(JsonFile json, TokenizerParts parts) {
+        if (!json.isPresent()) {
+            return;
+        }
+        if (json.node().isObject()) {
+            json.node().properties().forEach(entry -> parts.makeSpecial(token(json.get(entry.getKey()))));
+        } else {
+            for (int i = 0; i < json.array().size(); i++) {
+                parts.makeSpecial(token(json.get(i)));
+            }
+        }
+    }
+
+    /** A token by its text, or with flags; its id is not known here. */
+    private static AddedToken token(JsonFile json) {
+        return json.node().isObject() ? TokenizerJson.addedToken(0, json) : AddedToken.special(0, json.string());
+    }
+
+    private static void prefixSpace(JsonFile json, TokenizerParts parts) {
+        if (json.isPresent() && parts.model() instanceof ByteBpe bpe) {
+            parts.model(bpe.withPrefixSpace(json.bool(false)));
+        }
+    }
+
+    /** If either flag is there, both replace the post-processor of {@code tokenizer.json}. */
+    private static void frame(JsonFile json, TokenizerParts parts) {
+        JsonFile addBos = json.get("add_bos_token");
+        JsonFile addEos = json.get("add_eos_token");
+        if (!addBos.isPresent() && !addEos.isPresent()) {
+            return;
+        }
+        Integer bos = addBos.bool(false) ? parts.role("bos") : null;
+        Integer eos = addEos.bool(false) ? parts.role("eos") : null;
+        parts.frame(new TokenizerPipeline.Frame(
+                bos == null ? List.of() : List.of(bos), eos == null ? List.of() : List.of(eos)));
+    }
+}

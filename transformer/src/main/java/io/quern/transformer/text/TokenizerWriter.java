@@ -1,0 +1,257 @@
+package io.quern.transformer.text;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
+import java.io.BufferedOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.UUID;
+
+/** Writes a byte-level BPE tokenizer in the two forms that model folders have, and its {@code tokenizer_config.json}. */
+final class TokenizerWriter {
+    private static final JsonFactory JSON = new JsonFactory();
+
+    private final TokenizerPipeline tokenizer;
+    private final ByteBpe model;
+
+    private TokenizerWriter(TokenizerPipeline tokenizer, ByteBpe model) {
+        this.tokenizer = tokenizer;
+        this.model = model;
+    }
+
+    static void write(TokenizerPipeline tokenizer, Path folder) {
+        if (!(tokenizer.model() instanceof ByteBpe model)) {
+            throw new TokenizerException(folder + ": this kind of tokenizer cannot be written; supported: BPE");
+        }
+        TokenizerWriter writer = new TokenizerWriter(tokenizer, model);
+        try {
+            Files.createDirectories(folder);
+        } catch (IOException e) {
+            throw new TokenizerException(folder + ": the folder cannot be made: " + e, e);
+        }
+        replace(folder.resolve(TokenizerFolder.VOCAB), out -> json(out, false, writer::vocab));
+        replace(folder.resolve(TokenizerFolder.MERGES), writer::mergesTxt);
+        replace(folder.resolve(TokenizerFolder.CONFIG), out -> json(out, true, writer::config));
+        // Last, for it is what readers look for first.
+        replace(folder.resolve(TokenizerFolder.TOKENIZER), out -> json(out, false, writer::tokenizer));
+    }
+
+    private void tokenizer(JsonGenerator json) throws IOException {
+        json.writeStartObject();
+        json.writeStringField("version", "1.0");
+        json.writeNullField("truncation");
+        json.writeNullField("padding");
+        json.writeArrayFieldStart("added_tokens");
+        for (AddedToken token : tokenizer.addedTokens()) {
+            json.writeStartObject();
+            json.writeNumberField("id", token.id());
+            addedToken(json, token);
+            json.writeEndObject();
+        }
+        json.writeEndArray();
+        if (tokenizer.normalizer() == Normalizer.NONE) {
+            json.writeNullField("normalizer");
+        } else {
+            json.writeObjectFieldStart("normalizer");
+            json.writeStringField("type", tokenizer.normalizer().name());
+            json.writeEndObject();
+        }
+        byteLevel(json, "pre_tokenizer", model.options().addPrefixSpace(), true, model.options().splitWords());
+        if (tokenizer.frame().equals(TokenizerPipeline.Frame.NONE)) {
+            byteLevel(json, "post_processor", true, false, true);
+        } else {
+            template(json);
+        }
+        byteLevel(json, "decoder", true, true, true);
+        json.writeObjectFieldStart("model");
+        json.writeStringField("type", "BPE");
+        json.writeNullField("dropout");
+        json.writeStringField("unk_token", model.options().unkToken());
+        json.writeNullField("continuing_subword_prefix");
+        json.writeNullField("end_of_word_suffix");
+        json.writeBooleanField("fuse_unk", model.options().fuseUnk());
+        json.writeBooleanField("byte_fallback", false);
+        json.writeBooleanField("ignore_merges", model.options().ignoreMerges());
+        json.writeFieldName("vocab");
+        vocab(json);
+        json.writeArrayFieldStart("merges");
+        for (int rank = 0; rank < model.merges().size(); rank++) {
+            json.writeStartArray();
+            json.writeString(left(rank));
+            json.writeString(right(rank));
+            json.writeEndArray();
+        }
+        json.writeEndArray();
+        json.writeEndObject();
+        json.writeEndObject();
+    }
+
+    private static void byteLevel(
+            JsonGenerator json, String name, boolean addPrefixSpace, boolean trimOffsets, boolean useRegex)
+            throws IOException {
+        json.writeObjectFieldStart(name);
+        json.writeStringField("type", "ByteLevel");
+        json.writeBooleanField("add_prefix_space", addPrefixSpace);
+        json.writeBooleanField("trim_offsets", trimOffsets);
+        json.writeBooleanField("use_regex", useRegex);
+        json.writeEndObject();
+    }
+
+    private void template(JsonGenerator json) throws IOException {
+        json.writeObjectFieldStart("post_processor");
+        json.writeStringField("type", "TemplateProcessing");
+        for (List<String> sequences : List.of(List.of("A"), List.of("A", "B"))) {
+            json.writeArrayFieldStart(sequences.size() == 1 ? "single" : "pair");
+            for (int i = 0; i < sequences.size(); i++) {
+                framing(json, tokenizer.frame().before(), i);
+                piece(json, "Sequence", sequences.get(i), i);
+                framing(json, tokenizer.frame().after(), i);
+            }
+            json.writeEndArray();
+        }
+        json.writeObjectFieldStart("special_tokens");
+        Map<String, Integer> used = new TreeMap<>();
+        tokenizer.frame().before().forEach(id -> used.put(tokenizer.idToToken(id), id));
+        tokenizer.frame().after().forEach(id -> used.put(tokenizer.idToToken(id), id));
+        for (Map.Entry<String, Integer> token : used.entrySet()) {
+            json.writeObjectFieldStart(token.getKey());
+            json.writeStringField("id", token.getKey());
+            json.writeArrayFieldStart("ids");
+            json.writeNumber(token.getValue());
+            json.writeEndArray();
+            json.writeArrayFieldStart("tokens");
+            json.writeString(token.getKey());
+            json.writeEndArray();
+            json.writeEndObject();
+        }
+        json.writeEndObject();
+        json.writeEndObject();
+    }
+
+    private void framing(JsonGenerator json, List<Integer> ids, int sequence) throws IOException {
+        for (int id : ids) {
+            piece(json, "SpecialToken", tokenizer.idToToken(id), sequence);
+        }
+    }
+
+    private static void piece(JsonGenerator json, String kind, String id, int sequence) throws IOException {
+        json.writeStartObject();
+        json.writeObjectFieldStart(kind);
+        json.writeStringField("id", id);
+        json.writeNumberField("type_id", sequence);
+        json.writeEndObject();
+        json.writeEndObject();
+    }
+
+    private void config(JsonGenerator json) throws IOException {
+        json.writeStartObject();
+        // transformers' GPT2Tokenizer builds its own pre-tokenizer and always has an end token.
+        boolean gpt2 = tokenizer.normalizer() == Normalizer.NONE
+                && new ByteBpe.Options(model.options().addPrefixSpace(), true, false, null, false)
+                        .equals(model.options())
+                && tokenizer.specialTokens().roles().keySet().containsAll(List.of("bos", "eos", "unk"));
+        json.writeStringField("tokenizer_class", gpt2 ? "GPT2Tokenizer" : "PreTrainedTokenizerFast");
+        json.writeBooleanField("add_prefix_space", model.options().addPrefixSpace());
+        for (Map.Entry<String, Integer> role : new TreeMap<>(tokenizer.specialTokens().roles()).entrySet()) {
+            json.writeStringField(role.getKey() + "_token", tokenizer.idToToken(role.getValue()));
+        }
+        if (!tokenizer.addedTokens().isEmpty()) {
+            json.writeObjectFieldStart("added_tokens_decoder");
+            for (AddedToken token : tokenizer.addedTokens()) {
+                json.writeObjectFieldStart(Integer.toString(token.id()));
+                addedToken(json, token);
+                json.writeEndObject();
+            }
+            json.writeEndObject();
+        }
+        json.writeEndObject();
+    }
+
+    private static void addedToken(JsonGenerator json, AddedToken token) throws IOException {
+        json.writeStringField("content", token.content());
+        json.writeBooleanField("single_word", token.singleWord());
+        json.writeBooleanField("lstrip", token.lstrip());
+        json.writeBooleanField("rstrip", token.rstrip());
+        json.writeBooleanField("normalized", token.normalized());
+        json.writeBooleanField("special", token.special());
+    }
+
+    private void vocab(JsonGenerator json) throws IOException {
+        json.writeStartObject();
+        for (int id = 0; id < model.vocabulary().size(); id++) {
+            json.writeNumberField(model.vocabulary().token(id), id);
+        }
+        json.writeEndObject();
+    }
+
+    private void mergesTxt(OutputStream out) throws IOException {
+        StringBuilder text = new StringBuilder(MergesTxt.VERSION_LINE).append('\n');
+        for (int rank = 0; rank < model.merges().size(); rank++) {
+            text.append(left(rank)).append(' ').append(right(rank)).append('\n');
+        }
+        out.write(text.toString().getBytes(StandardCharsets.UTF_8));
+    }
+
+    private String left(int rank) {
+        return model.vocabulary().token(model.merges().left(rank));
+    }
+
+    private String right(int rank) {
+        return model.vocabulary().token(model.merges().right(rank));
+    }
+
+    private interface Body<T> {
+        void write(T out) throws IOException;
+    }
+
+    private static void json(OutputStream out, boolean indent, Body<JsonGenerator> body) throws IOException {
+        try (JsonGenerator json = JSON.createGenerator(out)) {
+            if (indent) {
+                json.useDefaultPrettyPrinter();
+            }
+            body.write(json);
+        }
+    }
+
+    /** Writes to a temporary file next to {@code file} and moves it into place. */
+    private static void replace(Path file, Body<OutputStream> body) {
+        Path temporary = null;
+        try {
+            // Not createTempFile, whose files nobody else may read.
+            temporary = file.resolveSibling("." + file.getFileName() + "." + UUID.randomUUID() + ".tmp");
+            try (OutputStream out =
+                    new BufferedOutputStream(Files.newOutputStream(temporary, StandardOpenOption.CREATE_NEW))) {
+                body.write(out);
+            }
+            try {
+                Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+            } catch (AtomicMoveNotSupportedException e) {
+                Files.move(temporary, file, StandardCopyOption.REPLACE_EXISTING);
+            }
+            temporary = null;
+        } catch (IOException e) {
+            throw new TokenizerException(file + ": cannot be written: " + e, e);
+        } finally {
+            delete(temporary);
+        }
+    }
+
+    private static void delete(Path temporary) {
+        if (temporary != null) {
+            try {
+                Files.deleteIfExists(temporary);
+            } catch (IOException ignored) {
+                // The write has failed already, and says so.
+            }
+        }
+    }
+}
