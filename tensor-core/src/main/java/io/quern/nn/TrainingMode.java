@@ -28,7 +28,7 @@ public final class TrainingMode {
 
     /** The mode of this thread, or null where code runs for inference. */
     public static TrainingMode current() {
-        return CURRENT.orElse(null);
+        return CURRENT.isBound() ? CURRENT.get() : null;
     }
 
     public long seed() {

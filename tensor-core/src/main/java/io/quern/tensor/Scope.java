@@ -68,7 +68,7 @@ public final class Scope {
 
     /** The innermost scope of this thread, or null. */
     static Scope current() {
-        return CURRENT.orElse(null);
+        return CURRENT.isBound() ? CURRENT.get() : null;
     }
 
     /** Gives a buffer that holds its first hold to the current scope, or to its caller where there is none. */

@@ -1,0 +1,128 @@
+package io.quern.tensor.cpu;
+
+import io.quern.tensor.Tensor;
+import io.quern.tensor.op.Norm;
+
+/** Twins of {@link Norm}. */
+final class ScalarNorm {
+    private ScalarNorm() {}
+
+    static void run(Norm op, Tensor[] in, Tensor[] out) {
+        switch (op) {
+            case Norm.LayerNorm n -> layerNorm(in, n.eps(), out);
+            case Norm.LayerNormGrad n -> layerNormGrad(in, out);
+            case Norm.RmsNorm n -> rmsNorm(in, n.eps(), out);
+            case Norm.RmsNormGrad n -> rmsNormGrad(in, out);
+        }
+    }
+
+    private static void layerNorm(Tensor[] in, double eps, Tensor[] out) {
+        double[] x = ScalarMemory.read(in[0]);
+        double[] weight = ScalarMemory.readOrNull(in[1]);
+        double[] bias = ScalarMemory.readOrNull(in[2]);
+        int c = in[0].dim(-1);
+        double[] mean = new double[x.length / c];
+        double[] rstd = new double[x.length / c];
+        for (int r = 0; r < mean.length; r++) {
+            double sum = 0;
+            for (int j = 0; j < c; j++) {
+                sum += x[r * c + j];
+            }
+            mean[r] = sum / c;
+            double squares = 0;
+            for (int j = 0; j < c; j++) {
+                double d = x[r * c + j] - mean[r];
+                squares += d * d;
+            }
+            rstd[r] = 1 / Math.sqrt(squares / c + eps);
+            for (int j = 0; j < c; j++) {
+                double y = (x[r * c + j] - mean[r]) * rstd[r];
+                x[r * c + j] = at(weight, j, 1) * y + at(bias, j, 0);
+            }
+        }
+        ScalarMemory.write(x, out[0]);
+        ScalarMemory.write(mean, out[1]);
+        ScalarMemory.write(rstd, out[2]);
+    }
+
+    /** With h = (x - mean) * rstd and g = weight * dy: dx = rstd * (g - mean(g) - h * mean(g * h)). */
+    private static void layerNormGrad(Tensor[] in, Tensor[] out) {
+        double[] x = ScalarMemory.read(in[0]);
+        double[] weight = ScalarMemory.readOrNull(in[1]);
+        double[] mean = ScalarMemory.read(in[2]);
+        double[] rstd = ScalarMemory.read(in[3]);
+        double[] dy = ScalarMemory.read(in[4]);
+        int c = in[0].dim(-1);
+        double[] dx = new double[x.length];
+        double[] dWeight = new double[c];
+        double[] dBias = new double[c];
+        for (int r = 0; r < mean.length; r++) {
+            double meanG = 0;
+            double meanGH = 0;
+            for (int j = 0; j < c; j++) {
+                double h = (x[r * c + j] - mean[r]) * rstd[r];
+                double g = at(weight, j, 1) * dy[r * c + j];
+                meanG += g / c;
+                meanGH += g * h / c;
+                dWeight[j] += dy[r * c + j] * h;
+                dBias[j] += dy[r * c + j];
+            }
+            for (int j = 0; j < c; j++) {
+                double h = (x[r * c + j] - mean[r]) * rstd[r];
+                double g = at(weight, j, 1) * dy[r * c + j];
+                dx[r * c + j] = rstd[r] * (g - meanG - h * meanGH);
+            }
+        }
+        ScalarMemory.write(dx, out[0]);
+        ScalarMemory.write(dWeight, out[1]);
+        ScalarMemory.write(dBias, out[2]);
+    }
+
+    private static void rmsNorm(Tensor[] in, double eps, Tensor[] out) {
+        double[] x = ScalarMemory.read(in[0]);
+        double[] weight = ScalarMemory.readOrNull(in[1]);
+        int c = in[0].dim(-1);
+        double[] rstd = new double[x.length / c];
+        for (int r = 0; r < rstd.length; r++) {
+            double squares = 0;
+            for (int j = 0; j < c; j++) {
+                squares += x[r * c + j] * x[r * c + j];
+            }
+            rstd[r] = 1 / Math.sqrt(squares / c + eps);
+            for (int j = 0; j < c; j++) {
+                x[r * c + j] *= rstd[r] * at(weight, j, 1);
+            }
+        }
+        ScalarMemory.write(x, out[0]);
+        ScalarMemory.write(rstd, out[1]);
+    }
+
+    /** With h = x * rstd and g = weight * dy: dx = rstd * (g - h * mean(g * h)). */
+    private static void rmsNormGrad(Tensor[] in, Tensor[] out) {
+        double[] x = ScalarMemory.read(in[0]);
+        double[] weight = ScalarMemory.readOrNull(in[1]);
+        double[] rstd = ScalarMemory.read(in[2]);
+        double[] dy = ScalarMemory.read(in[3]);
+        int c = in[0].dim(-1);
+        double[] dx = new double[x.length];
+        double[] dWeight = new double[c];
+        for (int r = 0; r < rstd.length; r++) {
+            double meanGH = 0;
+            for (int j = 0; j < c; j++) {
+                double h = x[r * c + j] * rstd[r];
+                meanGH += at(weight, j, 1) * dy[r * c + j] * h / c;
+                dWeight[j] += dy[r * c + j] * h;
+            }
+            for (int j = 0; j < c; j++) {
+                double h = x[r * c + j] * rstd[r];
+                dx[r * c + j] = rstd[r] * (at(weight, j, 1) * dy[r * c + j] - h * meanGH);
+            }
+        }
+        ScalarMemory.write(dx, out[0]);
+        ScalarMemory.write(dWeight, out[1]);
+    }
+
+    private static double at(double[] x, int i, double absent) {
+        return x == null ? absent : x[i];
+    }
+}
