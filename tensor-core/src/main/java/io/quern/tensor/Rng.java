@@ -1,5 +1,7 @@
 package io.quern.tensor;
 
+import java.nio.charset.StandardCharsets;
+
 /**
  * Counter-based random numbers, Philox4x32-10: the same numbers on every device, for any number of threads, and from any
  * position. Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
@@ -26,6 +28,18 @@ public final class Rng {
     public Rng(long seed, long stream) {
         this.seed = seed;
         this.stream = stream;
+    }
+
+    /**
+     * The stream of a name, such as a parameter's path: then numbers do not depend on the order in which streams are
+     * opened. Negative, so that it meets no counted stream. FNV-1a, 64 bits.
+     */
+    public static long stream(String name) {
+        long hash = 0xCBF29CE484222325L;
+        for (byte b : name.getBytes(StandardCharsets.UTF_8)) {
+            hash = (hash ^ (b & 0xFF)) * 0x100000001B3L;
+        }
+        return hash | Long.MIN_VALUE;
     }
 
     /** 32 random bits: element {@code index} of the given stream. */

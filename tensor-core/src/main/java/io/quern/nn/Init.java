@@ -1,0 +1,72 @@
+package io.quern.nn;
+
+import io.quern.tensor.DType;
+import io.quern.tensor.Device;
+import io.quern.tensor.Rng;
+import io.quern.tensor.Shape;
+import io.quern.tensor.Tensor;
+import java.util.stream.IntStream;
+
+/**
+ * First values of parameters, by path and shape. Random ones have a stream of their own for each path, so they do not
+ * depend on the order in which a model makes its parameters, nor on which others it has.
+ */
+@FunctionalInterface
+public interface Init {
+    /** The first value of the parameter at {@code path}, F32 on the CPU, born in the current scope. */
+    Tensor make(String path, Shape shape);
+
+    /** Normal numbers of mean 0. */
+    static Init normal(long seed, double std) {
+        return (path, shape) -> draw(shape, seed, Rng.stream(path), std);
+    }
+
+    /** Every element = value. */
+    static Init constant(double value) {
+        return (path, shape) -> Tensor.full(Device.CPU, DType.F32, shape, value);
+    }
+
+    /**
+     * GPT-2's scheme: zeros for biases, ones for the weights of norms (the only weights of rank 1), else normal with
+     * standard deviation 0.02, which the projections that end in the residual stream ({@code c_proj.weight}) divide by
+     * sqrt(2 * layers). Source: Radford et al. (2019), section 2.3; the same as transformers' GPT2 initialisation.
+     */
+    static Init gpt2(long seed, int layers) {
+        Init bias = constant(0);
+        Init norm = constant(1);
+        Init weight = normal(seed, 0.02);
+        Init residual = normal(seed, 0.02 / Math.sqrt(2.0 * layers));
+        return (path, shape) -> {
+            Init kind;
+            if (path.endsWith("bias")) {
+                kind = bias;
+            } else if (shape.rank() == 1) {
+                kind = norm;
+            } else {
+                kind = path.endsWith("c_proj.weight") ? residual : weight;
+            }
+            return kind.make(path, shape);
+        };
+    }
+
+    /** This scheme for the part of a model below {@code prefix}, such as {@code transformer.h.0.}. */
+    default Init at(String prefix) {
+        return (path, shape) -> make(prefix + path, shape);
+    }
+
+    /** On all cores; the numbers are those that one {@link Rng} gives in order. */
+    private static Tensor draw(Shape shape, long seed, long stream, double std) {
+        int chunk = 1 << 15;
+        int draws = 4; // numbers that nextGaussian takes from its stream
+        float[] x = new float[Math.toIntExact(shape.size())];
+        IntStream.rangeClosed(0, (x.length - 1) / chunk).parallel().forEach(c -> {
+            Rng rng = new Rng(seed, stream);
+            rng.seek((long) c * chunk * draws);
+            int end = Math.min(x.length, (c + 1) * chunk);
+            for (int i = c * chunk; i < end; i++) {
+                x[i] = (float) (rng.nextGaussian() * std);
+            }
+        });
+        return Tensor.of(x, shape.dims());
+    }
+}
