@@ -1,0 +1,36 @@
+package io.quern.train.optim;
+
+import io.quern.nn.Param;
+import io.quern.tensor.Gradients;
+import io.quern.tensor.Scope;
+import io.quern.tensor.Tensor;
+import io.quern.tensor.op.Reduce;
+import java.util.Collection;
+import java.util.List;
+import java.util.Objects;
+
+/** Clipping of gradients by their global norm, as torch.nn.utils.clip_grad_norm_ does it. */
+public final class GradientClip {
+    private GradientClip() {}
+
+    /**
+     * The Euclidean norm of all gradients of these parameters together; NaN or infinite if one of them is. 0 if there are
+     * none.
+     */
+    public static double norm(Gradients gradients, Collection<Param> params) {
+        List<Tensor> all = params.stream()
+                .map(p -> gradients.of(p.value()))
+                .filter(Objects::nonNull)
+                .toList();
+        return all.isEmpty() ? 0 : Scope.run(() -> Math.sqrt(
+                Tensor.run(new Reduce.SquaredNorm(all)).item()));
+    }
+
+    /**
+     * The factor that brings gradients of this norm to {@code maxNorm} at most: min(1, maxNorm / (norm + 1e-6)). Given to
+     * the optimizer as its {@code gradScale}, it costs no sweep over the gradients.
+     */
+    public static double scale(double norm, double maxNorm) {
+        return Math.min(1, maxNorm / (norm + 1e-6));
+    }
+}
