@@ -1,0 +1,21 @@
+package io.quern.train.data;
+
+/**
+ * Batches by number. The same number always gives the same batch, so resuming needs no hidden state but the number of
+ * batches taken.
+ *
+ * @param <B> holds the tensors of a batch
+ */
+public interface Batches<B> {
+    /** Batch {@code index}, counted from 0 without end; its tensors are born in the current scope. */
+    B batch(long index);
+
+    /** Number of batches in one pass over the data, at least 1. */
+    long perEpoch();
+
+    /** How much a batch counts, for means over batches and for throughput: tokens, or samples. */
+    long items(B batch);
+
+    /** What {@link #items} counts, such as {@code tok}. */
+    String unit();
+}
