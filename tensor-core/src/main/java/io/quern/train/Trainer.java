@@ -1,0 +1,352 @@
+package io.quern.train;
+
+import io.quern.nn.Module;
+import io.quern.nn.Param;
+import io.quern.nn.TrainingMode;
+import io.quern.tensor.Gradients;
+import io.quern.tensor.Scope;
+import io.quern.tensor.Tape;
+import io.quern.tensor.Tensor;
+import io.quern.tensor.TensorHolder;
+import io.quern.tensor.spi.Backend;
+import io.quern.train.data.Batches;
+import io.quern.train.optim.GradientClip;
+import io.quern.train.optim.Optimizer;
+import io.quern.train.optim.Schedule;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.function.Supplier;
+
+/**
+ * Trains a model: takes batches, computes gradients, clips, updates; validates, samples, saves and reports now and then.
+ * Settings are made before {@link #run()}. Model and optimizer stay their makers', who close them.
+ *
+ * <p>A step runs in a {@link Scope}, so that nothing but parameters and moments lives on after it, and every random number
+ * (data, dropout) is a function of the seed and the number of batches taken.
+ *
+ * @param <B> a batch, as the loss takes it
+ */
+public final class Trainer<B> {
+    /** Folder, beside the latest model, of the one with the smallest validation loss. */
+    public static final String BEST_FOLDER = "best";
+
+    private final Module model;
+    private final Function<? super B, Tensor> loss;
+    private final Batches<B> data;
+    private final Optimizer optimizer;
+    private final Schedule schedule;
+    private final List<TrainListener> listeners = new ArrayList<>();
+
+    private long steps;
+    private int accumulation = 1;
+    private double clipNorm = Double.POSITIVE_INFINITY;
+    private long seed;
+
+    private Batches<B> validation;
+    private int validationBatches;
+    private Every validate = Every.NEVER;
+    private Supplier<String> sampler;
+    private Every sample = Every.NEVER;
+    private Path folder;
+    private CheckpointWriter writer;
+    private Every save = Every.NEVER;
+
+    private long step;
+    private long batchesTaken;
+    private double bestLoss = Double.POSITIVE_INFINITY;
+    private long bestStep;
+    private double lastLoss = Double.NaN;
+    private double secondsBefore;
+    private long savedStep = -1;
+    private long started;
+
+    private volatile boolean stopRequested;
+    private volatile CountDownLatch running = new CountDownLatch(0);
+
+    /** How often something is done, in steps. */
+    private record Every(int steps) {
+        static final Every NEVER = new Every(0);
+
+        static Every of(int steps) {
+            if (steps < 1) {
+                throw new IllegalArgumentException("an interval has 1 step or more, not " + steps);
+            }
+            return new Every(steps);
+        }
+
+        boolean isDue(long step) {
+            return steps > 0 && step % steps == 0;
+        }
+    }
+
+    private record Update(double loss, double gradNorm, long items) {}
+
+    private record Measured(double loss, long items) {}
+
+    private record MicroBatch(Gradients gradients, long items) implements TensorHolder {
+        @Override
+        public void forEachTensor(Consumer<Tensor> action) {
+            gradients.forEachTensor(action);
+        }
+    }
+
+    private Trainer(
+            Module model, Function<? super B, Tensor> loss, Batches<B> data, Optimizer optimizer, Schedule schedule) {
+        this.model = model;
+        this.loss = loss;
+        this.data = data;
+        this.optimizer = optimizer;
+        this.schedule = schedule;
+    }
+
+    /**
+     * @param loss from a batch to a loss of one element, a mean over the items of the batch; run in
+     *     {@link TrainingMode} for training and outside it for validation
+     */
+    public static <B> Trainer<B> of(
+            Module model, Function<? super B, Tensor> loss, Batches<B> data, Optimizer optimizer, Schedule schedule) {
+        return new Trainer<>(model, loss, data, optimizer, schedule);
+    }
+
+    // ---- settings
+
+    /** Ends after so many updates, those before a resume included. */
+    public Trainer<B> steps(long count) {
+        if (count < 0) {
+            throw new IllegalArgumentException("a run has 0 steps or more, not " + count);
+        }
+        this.steps = count;
+        return this;
+    }
+
+    /** Ends after so many passes over the data; set {@link #accumulate} first. */
+    public Trainer<B> epochs(int count) {
+        return steps((Math.multiplyExact(data.perEpoch(), (long) count) + accumulation - 1) / accumulation);
+    }
+
+    /** Makes each update from the mean gradient of so many batches, which must have equally many items. */
+    public Trainer<B> accumulate(int batches) {
+        this.accumulation = Every.of(batches).steps;
+        return this;
+    }
+
+    /** Scales gradients down to this global norm. */
+    public Trainer<B> clip(double maxNorm) {
+        if (!(maxNorm > 0)) {
+            throw new IllegalArgumentException("the largest norm must be positive, not " + maxNorm);
+        }
+        this.clipNorm = maxNorm;
+        return this;
+    }
+
+    /** Of the random numbers in the model, such as dropout's; the data has its own. */
+    public Trainer<B> seed(long value) {
+        this.seed = value;
+        return this;
+    }
+
+    /** Measures the mean loss over the first {@code batches} of the data every so many steps, and after the last. */
+    public Trainer<B> validate(Batches<B> on, int batches, int everySteps) {
+        this.validation = on;
+        this.validationBatches = Every.of(batches).steps;
+        this.validate = Every.of(everySteps);
+        return this;
+    }
+
+    /** Lets the model speak every so many steps, outside training mode, without gradients. */
+    public Trainer<B> sample(Supplier<String> speaker, int everySteps) {
+        this.sampler = speaker;
+        this.sample = Every.of(everySteps);
+        return this;
+    }
+
+    /**
+     * Saves into {@code to} every so many steps and at the end: the latest model, and in
+     * {@link #BEST_FOLDER} the best one.
+     */
+    public Trainer<B> checkpoint(Path to, CheckpointWriter with, int everySteps) {
+        this.folder = to;
+        this.writer = with;
+        this.save = Every.of(everySteps);
+        return this;
+    }
+
+    /** Follows the run. */
+    public Trainer<B> listen(TrainListener listener) {
+        listeners.add(listener);
+        return this;
+    }
+
+    // ---- the run
+
+    /**
+     * Trains up to the last step, or until {@link #stop()}.
+     *
+     * @throws TrainException if the loss or a gradient is not finite; the parameters are as before that step
+     */
+    public TrainResult run() throws IOException {
+        Backend backend = device();
+        backend.resetPeak();
+        secondsBefore = seconds();
+        started = System.nanoTime();
+        running = new CountDownLatch(1);
+        try {
+            emit(new TrainEvent.Started(step, steps, trainedNumbers(), data.unit()));
+            while (step < steps && !stopRequested) {
+                advance(backend);
+            }
+            if (folder != null && savedStep != step) {
+                saveLatest();
+            }
+            TrainResult result = new TrainResult(step, lastLoss, bestLoss, bestStep, step < steps, seconds());
+            emit(new TrainEvent.Ended(result));
+            return result;
+        } finally {
+            running.countDown();
+        }
+    }
+
+    /** Asks the run to end after the step it is in, with a checkpoint; from any thread. */
+    public void stop() {
+        stopRequested = true;
+    }
+
+    /** Waits until no run is going on; for a shutdown hook, after {@link #stop()}. False if the time is over first. */
+    public boolean awaitEnd(Duration limit) throws InterruptedException {
+        return running.await(limit.toMillis(), TimeUnit.MILLISECONDS);
+    }
+
+    private void advance(Backend backend) throws IOException {
+        double lr = schedule.at(step);
+        long before = System.nanoTime();
+        Update update = Scope.run(() -> update(lr));
+        double stepSeconds = (System.nanoTime() - before) / 1e9;
+        step++;
+        batchesTaken += accumulation;
+        lastLoss = update.loss;
+        boolean measure = validation != null && (validate.isDue(step) || step == steps);
+        double validationLoss = measure ? validationLoss() : Double.NaN;
+        emit(new TrainEvent.Step(
+                step,
+                update.loss,
+                lr,
+                update.gradNorm,
+                update.items / stepSeconds,
+                validationLoss,
+                seconds(),
+                backend.memory().peak()));
+        if (sample.isDue(step)) {
+            emit(new TrainEvent.Sampled(step, Scope.run(() -> Tape.noGrad(sampler::get))));
+        }
+        if (validationLoss < bestLoss) {
+            bestLoss = validationLoss;
+            bestStep = step;
+            if (folder != null) {
+                save(folder.resolve(BEST_FOLDER), true);
+            }
+        }
+        if (save.isDue(step)) {
+            saveLatest();
+        }
+    }
+
+    private Update update(double lr) {
+        Gradients sum = null;
+        double lossSum = 0;
+        long items = 0;
+        for (int i = 0; i < accumulation; i++) {
+            long index = batchesTaken + i;
+            MicroBatch micro = Scope.tidy(() -> {
+                B batch = data.batch(index);
+                Gradients g = TrainingMode.with(seed, index, () -> Tape.gradients(() -> loss.apply(batch)));
+                return new MicroBatch(g, data.items(batch));
+            });
+            lossSum += micro.gradients.loss().item();
+            items += micro.items;
+            if (sum == null) {
+                sum = micro.gradients;
+            } else {
+                sum.add(micro.gradients);
+                micro.gradients.close();
+            }
+        }
+        double meanLoss = lossSum / accumulation;
+        double norm = GradientClip.norm(sum, optimizer.params().values()) / accumulation;
+        if (!Double.isFinite(meanLoss) || !Double.isFinite(norm)) {
+            throw notFinite(meanLoss, sum);
+        }
+        optimizer.step(sum, lr, GradientClip.scale(norm, clipNorm) / accumulation);
+        return new Update(meanLoss, norm, items);
+    }
+
+    private TrainException notFinite(double meanLoss, Gradients gradients) {
+        String where = "";
+        for (Map.Entry<String, Param> p : optimizer.params().entrySet()) {
+            if (!Double.isFinite(GradientClip.norm(gradients, List.of(p.getValue())))) {
+                where = "; the first parameter whose gradient is not finite is " + p.getKey();
+                break;
+            }
+        }
+        return new TrainException("step " + (step + 1) + ": the loss is " + meanLoss + where
+                + ". The parameters are as after step " + step
+                + "; lower the learning rate, clip the gradients or lengthen the warm-up, or look at data batch "
+                + batchesTaken + (accumulation == 1 ? "" : " to " + (batchesTaken + accumulation - 1)));
+    }
+
+    private double validationLoss() {
+        double sum = 0;
+        long items = 0;
+        for (int i = 0; i < validationBatches; i++) {
+            long index = i;
+            Measured m = Scope.run(() -> Tape.noGrad(() -> {
+                B batch = validation.batch(index);
+                return new Measured(loss.apply(batch).item(), validation.items(batch));
+            }));
+            sum += m.loss * m.items;
+            items += m.items;
+        }
+        return sum / items;
+    }
+
+    // ---- state
+
+    private void saveLatest() throws IOException {
+        save(folder, false);
+        savedStep = step;
+    }
+
+    private void save(Path to, boolean best) throws IOException {
+        Files.createDirectories(to);
+        writer.write(to);
+        emit(new TrainEvent.Saved(step, to, best));
+    }
+
+    private double seconds() {
+        return started == 0 ? secondsBefore : secondsBefore + (System.nanoTime() - started) / 1e9;
+    }
+
+    private long trainedNumbers() {
+        return optimizer.params().values().stream()
+                .mapToLong(p -> p.shape().size())
+                .sum();
+    }
+
+    private Backend device() {
+        return model.parameters().values().iterator().next().value().device().backend();
+    }
+
+    private void emit(TrainEvent event) throws IOException {
+        for (TrainListener l : listeners) {
+            l.on(event);
+        }
+    }
+}
