@@ -4,10 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 
-import io.quern.tensor.Rng;
 import io.quern.tensor.Scope;
 import io.quern.tensor.Shape;
-import io.quern.tensor.Tensor;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 
@@ -48,10 +46,31 @@ class InitTest {
     }
 
     @Test
-    void drawingInParallelGivesTheNumbersOfTheStreamInOrder() {
+    void anElementDoesNotDependOnHowManyAreDrawn() {
         int n = (1 << 16) + 7;
-        float[] expected = Scope.run(() ->
-                Tensor.randn(new Rng(5, Rng.stream("x.weight")), 0.5, n, 1).toFloats());
-        assertArrayEquals(expected, draw(Init.normal(5, 0.5), "x.weight", n, 1));
+        float[] many = draw(Init.normal(5, 0.5), "x.weight", n, 3);
+        assertArrayEquals(Arrays.copyOf(many, n), draw(Init.normal(5, 0.5), "x.weight", n, 1));
+    }
+
+    @Test
+    void normalNumbersAreNormal() {
+        float[] x = draw(Init.normal(7, 1), "x.weight", 1000, 1000);
+        double n = x.length;
+        double mean = 0;
+        double fourth = 0;
+        double neighbours = 0;
+        int beyond2 = 0;
+        for (int i = 0; i < x.length; i++) {
+            mean += x[i] / n;
+            fourth += Math.pow(x[i], 4) / n;
+            neighbours += i == 0 ? 0 : (double) x[i] * x[i - 1] / n;
+            beyond2 += Math.abs(x[i]) > 2 ? 1 : 0;
+        }
+        // Each bound is about five standard errors of a million numbers.
+        assertEquals(0, mean, 0.005);
+        assertEquals(1, std(x), 0.0036);
+        assertEquals(3, fourth, 0.05);
+        assertEquals(0, neighbours, 0.005);
+        assertEquals(0.0455, beyond2 / n, 0.00105);
     }
 }
