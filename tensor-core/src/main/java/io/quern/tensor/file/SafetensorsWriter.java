@@ -1,0 +1,124 @@
+package io.quern.tensor.file;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.quern.tensor.DType;
+import io.quern.tensor.Shape;
+import io.quern.tensor.Tensor;
+import io.quern.tensor.TensorException;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Writes a safetensors file, one tensor in memory at a time beyond those that are given. Tensors are ordered as the
+ * reference implementation orders them (larger elements first, then by name), the data begins at a multiple of 64 bytes.
+ */
+public final class SafetensorsWriter {
+    private static final int ALIGNMENT = 64;
+    private static final int CHUNK = 1 << 26;
+
+    private SafetensorsWriter() {}
+
+    /** A tensor of the file, with the type in which it is stored. */
+    private record Part(String name, Tensor tensor, DType type, long bytes) {}
+
+    /** Writes tensors in their own dtypes; see {@link #write(Path, Map, Map, DType)}. */
+    public static void write(Path file, Map<String, Tensor> tensors, Map<String, String> metadata) {
+        write(file, tensors, metadata, null);
+    }
+
+    /**
+     * Writes tensors, casting floating-point ones to {@code type} unless it is null.
+     *
+     * @throws TensorException if the file cannot be written; what was there before then stays
+     */
+    public static void write(Path file, Map<String, Tensor> tensors, Map<String, String> metadata, DType type) {
+        List<Part> parts = new ArrayList<>();
+        tensors.forEach((name, t) -> {
+            DType stored = type == null || !t.dtype().isFloating() ? t.dtype() : type;
+            parts.add(new Part(name, t, stored, t.size() * stored.bytes()));
+        });
+        parts.sort(Comparator.comparingInt((Part p) -> -p.type.bytes()).thenComparing(Part::name));
+        byte[] header = header(parts, metadata);
+        try {
+            AtomicFile.write(file, channel -> {
+                AtomicFile.writeFully(
+                        channel,
+                        ByteBuffer.allocate(8)
+                                .order(ByteOrder.LITTLE_ENDIAN)
+                                .putLong(header.length)
+                                .flip());
+                AtomicFile.writeFully(channel, ByteBuffer.wrap(header));
+                for (Part p : parts) {
+                    data(channel, p);
+                }
+            });
+        } catch (IOException e) {
+            throw new TensorException(file + ": cannot be written: " + e, e);
+        }
+    }
+
+    private static byte[] header(List<Part> parts, Map<String, String> metadata) {
+        ObjectMapper json = new ObjectMapper();
+        ObjectNode root = json.createObjectNode();
+        if (!metadata.isEmpty()) {
+            root.set("__metadata__", json.valueToTree(metadata));
+        }
+        long at = 0;
+        for (Part p : parts) {
+            ObjectNode t = root.putObject(p.name);
+            t.put("dtype", StoredType.of(p.type).name());
+            t.set("shape", json.valueToTree(shape(p.tensor.shape())));
+            t.putArray("data_offsets").add(at).add(at + p.bytes);
+            at += p.bytes;
+        }
+        byte[] text;
+        try {
+            text = json.writeValueAsBytes(root);
+        } catch (com.fasterxml.jackson.core.JsonProcessingException e) {
+            throw new AssertionError(e);
+        }
+        int padded = (text.length + 8 + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT - 8;
+        byte[] header = java.util.Arrays.copyOf(text, padded);
+        java.util.Arrays.fill(header, text.length, padded, (byte) ' ');
+        return header;
+    }
+
+    private static int[] shape(Shape shape) {
+        return shape.dims();
+    }
+
+    private static void data(FileChannel channel, Part p) throws IOException {
+        if (p.bytes == 0) {
+            return;
+        }
+        Tensor stored = p.tensor.dtype() == p.type ? p.tensor : p.tensor.detach().cast(p.type);
+        try {
+            boolean direct = stored.isPacked() && stored.device().equals(io.quern.tensor.Device.CPU);
+            MemorySegment bytes;
+            if (direct) {
+                bytes = stored.data();
+            } else {
+                bytes = MemorySegment.ofArray(new byte[Math.toIntExact(p.bytes)]);
+                stored.readInto(bytes);
+            }
+            for (long at = 0; at < p.bytes; at += CHUNK) {
+                AtomicFile.writeFully(
+                        channel,
+                        bytes.asSlice(at, Math.min(CHUNK, p.bytes - at)).asByteBuffer());
+            }
+        } finally {
+            if (stored != p.tensor) {
+                stored.close();
+            }
+        }
+    }
+}
