@@ -39,6 +39,12 @@ final class AddedTokens {
         return byId.get(id);
     }
 
+    /** The text that stands for a token, or null: if the token is normalized, then its normal form. */
+    String text(int id) {
+        AddedToken token = byId.get(id);
+        return token == null ? null : token.normalized() ? normalizer.apply(token.content()) : token.content();
+    }
+
     /** The added token of that content, or null. */
     AddedToken byContent(String content) {
         return byContent.get(content);

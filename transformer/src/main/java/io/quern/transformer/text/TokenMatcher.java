@@ -63,6 +63,7 @@ final class TokenMatcher {
                 while (start > done && CharKind.isWhiteSpace(text.charAt(start - 1))) {
                     start--;
                 }
+                start = Math.max(start, done);
             }
             if (token.rstrip()) {
                 while (end < to && CharKind.isWhiteSpace(text.charAt(end))) {
@@ -72,7 +73,11 @@ final class TokenMatcher {
             if (done < start) {
                 sink.text(text, done, start);
             }
-            sink.token(token.id());
+            // A token of white space may have been swallowed by the one before. That it counts all the same, unless it
+            // strips to the left, is what Hugging Face tokenizers do.
+            if (start < end) {
+                sink.token(token.id());
+            }
             done = end;
         }
         if (done < to) {

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 
 /**
  * What {@code tokenizer_config.json}, and in older checkpoints {@code special_tokens_map.json}, say beyond the
@@ -30,7 +31,11 @@ final class TokenizerConfig {
     void applyTo(TokenizerParts parts) {
         config.ifPresent(json -> addedTokens(json.get("added_tokens_decoder"), parts));
         for (String role : ROLES) {
-            roleToken(role, parts).ifPresent(token -> parts.role(role, parts.makeSpecial(token)));
+            if (named(role)) {
+                roleToken(role).ifPresent(token -> parts.role(role, parts.makeSpecial(token)));
+            } else if (isGpt2() && GPT2_ROLES.contains(role) && parts.mayBeSpecial(GPT2_TOKEN)) {
+                parts.role(role, parts.makeSpecial(AddedToken.special(0, GPT2_TOKEN)));
+            }
         }
         config.ifPresent(json -> {
             extraTokens(json.get("additional_special_tokens"), parts);
@@ -57,19 +62,27 @@ final class TokenizerConfig {
         tokens.forEach(parts::addAt);
     }
 
-    private Optional<AddedToken> roleToken(String role, TokenizerParts parts) {
-        for (Optional<JsonFile> source : List.of(config, specialTokensMap)) {
-            if (source.isPresent() && source.get().node().has(role + "_token")) {
-                JsonFile value = source.get().get(role + "_token");
-                return value.isPresent() ? Optional.of(token(value)) : Optional.empty();
-            }
-        }
-        String tokenizerClass =
-                config.map(json -> json.get("tokenizer_class").string(null)).orElse(null);
-        boolean gpt2 = tokenizerClass == null || tokenizerClass.startsWith("GPT2Tokenizer");
-        return gpt2 && GPT2_ROLES.contains(role) && parts.idOf(GPT2_TOKEN) >= 0
-                ? Optional.of(AddedToken.special(0, GPT2_TOKEN))
-                : Optional.empty();
+    /** Whether a file has an entry for the role, be it null. */
+    private boolean named(String role) {
+        return Stream.of(config, specialTokensMap)
+                .flatMap(Optional::stream)
+                .anyMatch(json -> json.node().has(role + "_token"));
+    }
+
+    private Optional<AddedToken> roleToken(String role) {
+        return Stream.of(config, specialTokensMap)
+                .flatMap(Optional::stream)
+                .map(json -> json.get(role + "_token"))
+                .filter(value -> !value.node().isMissingNode())
+                .findFirst()
+                .filter(JsonFile::isPresent)
+                .map(TokenizerConfig::token);
+    }
+
+    private boolean isGpt2() {
+        return config.map(json -> json.get("tokenizer_class").string("GPT2Tokenizer"))
+                .orElse("GPT2Tokenizer")
+                .startsWith("GPT2Tokenizer");
     }
 
     private static void extraTokens(JsonFile json, TokenizerParts parts) {

@@ -57,6 +57,12 @@ final class TokenizerParts {
         return id;
     }
 
+    /** Whether there is such a token and {@code tokenizer.json} does not say that it is not special. */
+    boolean mayBeSpecial(String content) {
+        AddedToken token = added.get(idOf(content));
+        return token == null ? idOf(content) >= 0 : token.special();
+    }
+
     void role(String name, int id) {
         roles.put(name, id);
     }

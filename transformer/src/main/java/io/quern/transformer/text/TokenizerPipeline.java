@@ -113,8 +113,8 @@ final class TokenizerPipeline implements Tokenizer {
         if (id < 0 || id >= vocabSize) {
             throw new IllegalArgumentException("no token has id " + id + ": expected 0 to " + (vocabSize - 1));
         }
-        AddedToken match = added.byId(id);
-        return match == null ? model.vocabulary().token(id) : match.content();
+        String text = added.text(id);
+        return text == null ? model.vocabulary().token(id) : text;
     }
 
     @Override
