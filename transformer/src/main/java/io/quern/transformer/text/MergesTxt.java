@@ -24,7 +24,7 @@ final class MergesTxt {
                 number++;
                 // A merge may begin with '#', so only the version line is a comment.
                 if (!line.startsWith("#version") && !line.isEmpty()) {
-                    merges.add(parse(line, file + ": line " + number));
+                    merges.add(parse(line, file, "line", number));
                 }
             }
         } catch (CharacterCodingException e) {
@@ -38,11 +38,12 @@ final class MergesTxt {
         return merges;
     }
 
-    static ByteBpe.Merge parse(String line, String where) {
+    /** @param unit with {@code number} says where in the file the merge is, for messages */
+    static ByteBpe.Merge parse(String line, String file, String unit, int number) {
         int space = line.indexOf(' ');
         if (space <= 0 || space == line.length() - 1 || line.indexOf(' ', space + 1) >= 0) {
-            throw new TokenizerException(
-                    where + ": expected two tokens with one space in between, found " + Vocabulary.quote(line));
+            throw new TokenizerException(file + ": " + unit + " " + number
+                    + ": expected two tokens with one space in between, found " + Vocabulary.quote(line));
         }
         return new ByteBpe.Merge(line.substring(0, space), line.substring(space + 1));
     }

@@ -1,5 +1,6 @@
 package io.quern.transformer.text;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -79,16 +80,15 @@ final class TokenizerJson {
 
     /** Merges are pairs of strings, or in files before 2024 strings with a space in between. */
     private static List<ByteBpe.Merge> merges(JsonFile json) {
-        int size = json.array().size();
-        List<ByteBpe.Merge> merges = new ArrayList<>(size);
-        for (int i = 0; i < size; i++) {
-            JsonFile merge = json.get(i);
-            if (merge.node().isArray() && merge.size() == 2) {
-                merges.add(new ByteBpe.Merge(merge.get(0).string(), merge.get(1).string()));
-            } else if (merge.node().isTextual()) {
-                merges.add(MergesTxt.parse(merge.string(), merge.where()));
+        List<ByteBpe.Merge> merges = new ArrayList<>(json.array().size());
+        // Places are made only for messages: there may be hundreds of thousands of merges.
+        for (JsonNode merge : json.node()) {
+            if (merge.size() == 2 && merge.path(0).isTextual() && merge.path(1).isTextual()) {
+                merges.add(new ByteBpe.Merge(merge.get(0).textValue(), merge.get(1).textValue()));
+            } else if (merge.isTextual()) {
+                merges.add(MergesTxt.parse(merge.textValue(), json.file(), "merge", merges.size() + 1));
             } else {
-                throw merge.unexpected("a pair of tokens, [\"a\", \"b\"] or \"a b\"");
+                throw json.get(merges.size()).unexpected("a pair of tokens, [\"a\", \"b\"] or \"a b\"");
             }
         }
         return merges;

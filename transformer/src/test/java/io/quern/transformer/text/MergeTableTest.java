@@ -15,8 +15,10 @@ class MergeTableTest {
         final List<String> tokens = new ArrayList<>();
         final List<int[]> merges = new ArrayList<>();
         final MergeTable table;
+        final int letters;
 
         Fixture(Random random, int letters, int count) {
+            this.letters = letters;
             for (int i = 0; i < letters; i++) {
                 tokens.add(String.valueOf((char) ('a' + i)));
             }
@@ -67,10 +69,7 @@ class MergeTableTest {
         for (int round = 0; round < 60; round++) {
             Fixture fixture = new Fixture(random, 1 + random.nextInt(4), 1 + random.nextInt(40));
             for (int length : new int[] {0, 1, 2, 3, 10, 48, 49, 120}) {
-                int[] symbols = random.ints(length, 0, 1 + random.nextInt(4))
-                        .map(i -> Math.min(i, fixture.tokens.get(0).length() - 1 + i))
-                        .filter(i -> i < fixture.tokens.size())
-                        .toArray();
+                int[] symbols = random.ints(length, 0, fixture.letters).toArray();
                 int[] merged = symbols.clone();
                 int count = fixture.table.apply(merged, merged.length);
                 assertArrayEquals(fixture.byDefinition(symbols), Arrays.copyOf(merged, count));
