@@ -25,33 +25,36 @@ final class Engine {
             throw new TensorException(
                     op.name() + ": a tensor that the tape follows cannot be changed in place; use Tape.noGrad");
         }
+        if (op instanceof CustomOp && !device.equals(Device.CPU)) {
+            throw new TensorException(op.name() + " is a custom operation and runs on the CPU only; its operands are on "
+                    + device + ": move them with to(Device.CPU)");
+        }
         Tensor[] in = new Tensor[inputs.size()];
-        boolean packedAny = false;
-        for (int i = 0; i < in.length; i++) {
-            Tensor t = inputs.get(i);
-            if (t != null && !fits(t, op.layout(i))) {
-                t = pack(t, backend);
-                packedAny = true;
-            }
-            in[i] = t;
-        }
         Tensor[] out = new Tensor[specs.size()];
-        for (int i = 0; i < out.length; i++) {
-            out[i] = allocate(backend, specs.get(i));
-        }
-        if (op instanceof CustomOp custom) {
-            if (!device.equals(Device.CPU)) {
-                throw new TensorException(op.name() + " is a custom operation and runs on the CPU only; its operands are on "
-                        + device + ": move them with to(Device.CPU)");
+        boolean done = false;
+        try {
+            for (int i = 0; i < in.length; i++) {
+                Tensor t = inputs.get(i);
+                in[i] = t == null || fits(t, op.layout(i)) ? t : pack(t, backend);
             }
-            custom.runOnHost(in, out);
-        } else {
-            backend.run(op, in, out);
-        }
-        if (packedAny) {
+            for (int i = 0; i < out.length; i++) {
+                out[i] = allocate(backend, specs.get(i));
+            }
+            if (op instanceof CustomOp custom) {
+                custom.runOnHost(in, out);
+            } else {
+                backend.run(op, in, out);
+            }
+            done = true;
+        } finally {
             for (int i = 0; i < in.length; i++) {
                 if (in[i] != null && in[i] != inputs.get(i)) {
                     in[i].close();
+                }
+            }
+            for (int i = 0; i < out.length && !done; i++) {
+                if (out[i] != null) {
+                    out[i].close();
                 }
             }
         }

@@ -37,7 +37,9 @@ public final class Gradients implements TensorHolder, AutoCloseable {
         other.byLeaf.forEach((leaf, g) -> {
             Tensor mine = byLeaf.get(leaf);
             if (mine == null) {
+                // It must live as long as the gradients that it joins, not as long as the scope of this call.
                 Tensor copy = g.copy();
+                Scope.moveTo(copy.buffer(), loss.buffer());
                 byLeaf.put(leaf, copy);
             } else {
                 mine.accumulate(g, 1);

@@ -2,7 +2,7 @@ package io.quern.tensor;
 
 import io.quern.tensor.spi.Buffer;
 import java.util.ArrayList;
-import java.util.List;
+import java.util.Arrays;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -83,7 +83,20 @@ public final class Scope {
 
     /** Takes a buffer out of its scope: it lives until it is closed. */
     static void keep(Buffer buffer) {
+        if (buffer.owner() == null) {
+            // closed, but alive because the tape holds it
+            buffer.retain();
+        }
         buffer.setOwner(HOME);
+    }
+
+    /** Gives a buffer of the current scope to whoever owns {@code other}. */
+    static void moveTo(Buffer buffer, Buffer other) {
+        if (other.owner() instanceof Scope scope) {
+            scope.own(buffer);
+        } else {
+            buffer.setOwner(HOME);
+        }
     }
 
     /** Ends the hold of the buffer's scope or home now. */
@@ -122,7 +135,7 @@ public final class Scope {
             case null -> {}
             case Tensor t -> action.accept(t);
             case TensorHolder h -> h.forEachTensor(action);
-            case Object[] array -> List.of(array).forEach(x -> forEachTensor(x, action));
+            case Object[] array -> Arrays.asList(array).forEach(x -> forEachTensor(x, action));
             case Iterable<?> all -> all.forEach(x -> forEachTensor(x, action));
             case Map<?, ?> map -> map.values().forEach(x -> forEachTensor(x, action));
             case Optional<?> maybe -> maybe.ifPresent(x -> forEachTensor(x, action));

@@ -1,5 +1,6 @@
 package io.quern.tensor;
 
+import io.quern.tensor.op.CustomOp;
 import io.quern.tensor.op.Op;
 import io.quern.tensor.op.View;
 import io.quern.tensor.spi.Buffer;
@@ -26,7 +27,6 @@ public final class Tape {
         private final Op op;
         private final Tensor[] outputs;
         private final Slot[] slots;
-        private boolean released;
 
         Node(Tape tape, Op op, Tensor[] outputs) {
             this.tape = tape;
@@ -70,10 +70,13 @@ public final class Tape {
             forSaved(Buffer::retain);
         }
 
-        void releaseSaved() {
-            if (!released) {
-                released = true;
-                forSaved(Buffer::release);
+        /** Lets go of what was saved and of the gradients. */
+        void release() {
+            forSaved(Buffer::release);
+            for (Slot s : slots) {
+                if (s != null) {
+                    s.clear();
+                }
             }
         }
     }
@@ -208,20 +211,16 @@ public final class Tape {
         }
         slot(loss).set(Tensor.full(loss.device(), loss.dtype(), loss.shape(), 1), false);
         for (int n = nodes.size() - 1; n >= 0; n--) {
-            Node node = nodes.set(n, null);
+            Node node = nodes.get(n);
             Scope.run(() -> {
                 step(node);
                 return null;
             });
-            for (Slot s : node.slots) {
-                if (s != null) {
-                    s.clear();
-                }
-            }
-            node.releaseSaved();
+            node.release();
+            nodes.set(n, null);
         }
         Gradients result = new Gradients();
-        result.setLoss(loss);
+        result.setLoss(loss.detach());
         leaves.forEach((leaf, slot) -> {
             // The caller may add to a gradient in place, so it must not share its memory with another.
             Tensor g = slot.owned && slot.gradient.isPacked() ? slot.gradient.adopted() : slot.gradient.copy();
@@ -239,6 +238,14 @@ public final class Tape {
         if (node.op instanceof View.Narrow narrow) {
             slot(narrow.x()).addRegion(narrow, node.gradient(0));
             return;
+        }
+        if (!(node.op instanceof CustomOp)) {
+            for (int i = 1; i < node.slots.length; i++) {
+                if (node.gradient(i) != null) {
+                    throw new TensorException("the loss depends on result " + i + " of " + node.op.name()
+                            + ", a by-product without a gradient; detach() it, or compute it by other operations");
+                }
+            }
         }
         List<Tensor> inputs = node.op.inputs();
         List<Tensor> gradients = node.op.gradient(node);
@@ -282,12 +289,7 @@ public final class Tape {
     private void release() {
         for (Node node : nodes) {
             if (node != null) {
-                node.releaseSaved();
-                for (Slot s : node.slots) {
-                    if (s != null) {
-                        s.clear();
-                    }
-                }
+                node.release();
             }
         }
         nodes.clear();

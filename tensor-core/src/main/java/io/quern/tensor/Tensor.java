@@ -389,11 +389,12 @@ public final class Tensor implements AutoCloseable {
 
     /** The first elements, for people. */
     public String preview(int count) {
-        Tensor flat = reshape(-1);
         int n = (int) Math.min(count, size());
-        Tensor head = flat.narrow(0, 0, n);
-        return (dtype == DType.I32 ? Arrays.toString(head.toInts()) : Arrays.toString(head.toFloats()))
-                + (n < size() ? " ... " + size() + " in all" : "");
+        return Tape.noGrad(() -> Scope.run(() -> {
+            Tensor head = reshape(Shape.of(Math.toIntExact(size()))).narrow(0, 0, n);
+            return (dtype == DType.I32 ? Arrays.toString(head.toInts()) : Arrays.toString(head.toFloats()))
+                    + (n < size() ? " ... " + size() + " in all" : "");
+        }));
     }
 
     // ---- running operations
