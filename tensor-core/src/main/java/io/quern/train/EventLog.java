@@ -3,16 +3,19 @@ package io.quern.train;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.quern.tensor.file.AtomicFile;
 import java.io.BufferedWriter;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /**
  * Writes a run as JSON lines. A step is {@code {"step", "loss", "lr", "grad_norm", "tok_s", "val_loss", "elapsed_s",
@@ -48,6 +51,7 @@ public final class EventLog implements TrainListener, AutoCloseable {
 
     private void open(TrainEvent.Started e) throws IOException {
         close();
+        Files.createDirectories(file.toAbsolutePath().getParent());
         throughput = e.unit() + "_s";
         if (e.step() == 0) {
             out = Files.newBufferedWriter(file);
@@ -72,9 +76,8 @@ public final class EventLog implements TrainListener, AutoCloseable {
                 break;
             }
         }
-        Path rest = file.resolveSibling(file.getFileName() + ".tmp");
-        Files.write(rest, kept);
-        Files.move(rest, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        String rest = kept.stream().map(line -> line + "\n").collect(Collectors.joining());
+        AtomicFile.write(file, rest.getBytes(StandardCharsets.UTF_8));
     }
 
     private Map<String, Object> step(TrainEvent.Step e) {
@@ -94,7 +97,7 @@ public final class EventLog implements TrainListener, AutoCloseable {
 
     /** To significant digits: more would be noise that makes the file twice as large. */
     private static Double rounded(double x, int digits) {
-        return Double.isFinite(x) ? Double.valueOf(String.format(java.util.Locale.ROOT, "%." + (digits - 1) + "e", x)) : null;
+        return Double.isFinite(x) ? Double.valueOf(String.format(Locale.ROOT, "%." + (digits - 1) + "e", x)) : null;
     }
 
     private static Map<String, Object> line(long step, String key, Object value) {

@@ -8,6 +8,7 @@ import io.quern.tensor.Scope;
 import io.quern.tensor.Tape;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.TensorHolder;
+import io.quern.tensor.file.AtomicFile;
 import io.quern.tensor.spi.Backend;
 import io.quern.train.data.Batches;
 import io.quern.train.optim.GradientClip;
@@ -18,6 +19,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
@@ -31,11 +33,15 @@ import java.util.function.Supplier;
  * Settings are made before {@link #run()}. Model and optimizer stay their makers', who close them.
  *
  * <p>A step runs in a {@link Scope}, so that nothing but parameters and moments lives on after it, and every random number
- * (data, dropout) is a function of the seed and the number of batches taken.
+ * (data, dropout) is a function of the seed and the number of batches taken. So a run that is stopped, saved and resumed
+ * ends with the same bits as one that is not.
  *
  * @param <B> a batch, as the loss takes it
  */
 public final class Trainer<B> {
+    /** Where a run is kept for resuming, beside the model. */
+    public static final String STATE_FILE = "train_state.safetensors";
+
     /** Folder, beside the latest model, of the one with the smallest validation loss. */
     public static final String BEST_FOLDER = "best";
 
@@ -50,6 +56,7 @@ public final class Trainer<B> {
     private int accumulation = 1;
     private double clipNorm = Double.POSITIVE_INFINITY;
     private long seed;
+    private Map<String, Object> config = Map.of();
 
     private Batches<B> validation;
     private int validationBatches;
@@ -170,13 +177,19 @@ public final class Trainer<B> {
     }
 
     /**
-     * Saves into {@code to} every so many steps and at the end: the latest model, and in
+     * Saves into {@code to} every so many steps and at the end: the latest model, {@link #STATE_FILE}, and in
      * {@link #BEST_FOLDER} the best one.
      */
     public Trainer<B> checkpoint(Path to, CheckpointWriter with, int everySteps) {
         this.folder = to;
         this.writer = with;
         this.save = Every.of(everySteps);
+        return this;
+    }
+
+    /** What a later program needs to build model, data and trainer again; plain values for JSON, kept in the state. */
+    public Trainer<B> config(Map<String, ?> values) {
+        this.config = new LinkedHashMap<>(values);
         return this;
     }
 
@@ -200,6 +213,7 @@ public final class Trainer<B> {
         started = System.nanoTime();
         running = new CountDownLatch(1);
         try {
+            prepareFolder();
             emit(new TrainEvent.Started(step, steps, trainedNumbers(), data.unit()));
             while (step < steps && !stopRequested) {
                 advance(backend);
@@ -251,7 +265,7 @@ public final class Trainer<B> {
             bestLoss = validationLoss;
             bestStep = step;
             if (folder != null) {
-                save(folder.resolve(BEST_FOLDER), true);
+                saveBest();
             }
         }
         if (save.isDue(step)) {
@@ -319,15 +333,56 @@ public final class Trainer<B> {
 
     // ---- state
 
-    private void saveLatest() throws IOException {
-        save(folder, false);
-        savedStep = step;
+    private void prepareFolder() throws IOException {
+        if (folder != null) {
+            Files.createDirectories(folder);
+            AtomicFile.removeLeftovers(folder);
+            if (validation != null) {
+                Path best = folder.resolve(BEST_FOLDER);
+                Files.createDirectories(best);
+                AtomicFile.removeLeftovers(best);
+            }
+        }
     }
 
-    private void save(Path to, boolean best) throws IOException {
-        Files.createDirectories(to);
-        writer.write(to);
-        emit(new TrainEvent.Saved(step, to, best));
+    private void saveLatest() throws IOException {
+        writer.write(folder);
+        state().save(folder.resolve(STATE_FILE), optimizer);
+        savedStep = step;
+        emit(new TrainEvent.Saved(step, folder, false));
+    }
+
+    private void saveBest() throws IOException {
+        Path best = folder.resolve(BEST_FOLDER);
+        writer.write(best);
+        emit(new TrainEvent.Saved(step, best, true));
+    }
+
+    /** Where the run is. */
+    public TrainState state() {
+        return new TrainState(step, batchesTaken, optimizer.steps(), seed, bestLoss, bestStep, seconds(), config);
+    }
+
+    /**
+     * Goes on from a state saved by {@link #checkpoint} or {@link TrainState#save}: fills parameters and moments. Model,
+     * optimizer, data and seed must be made as before.
+     *
+     * @throws TrainException if the state is not of this model, optimizer or seed; then nothing is changed
+     */
+    public Trainer<B> resume(Path stateFile) {
+        TrainState s = TrainState.read(stateFile);
+        if (s.seed() != seed) {
+            throw new TrainException("cannot resume from " + stateFile + ": it was trained with seed " + s.seed()
+                    + ", not " + seed + "; take that seed");
+        }
+        TrainState.restore(stateFile, optimizer);
+        step = s.step();
+        batchesTaken = s.batchesTaken();
+        bestLoss = s.bestLoss();
+        bestStep = s.bestStep();
+        secondsBefore = s.seconds();
+        savedStep = step;
+        return this;
     }
 
     private double seconds() {

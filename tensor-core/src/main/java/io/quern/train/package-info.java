@@ -1,5 +1,5 @@
 /**
- * Training: a loop over batches with validation and checkpoints.
+ * Training: a loop over batches with validation, checkpoints and exact resume.
  *
  * <p>A character model on a text, from nothing to a folder that loads:
  *
@@ -25,6 +25,9 @@
  *             .checkpoint(out, folder -> model.save(folder), 250)
  *             .listen(log)
  *             .listen(Progress.onStderr(10));
+ *     if (Files.exists(out.resolve(Trainer.STATE_FILE))) {
+ *         trainer.resume(out.resolve(Trainer.STATE_FILE));
+ *     }
  *     TrainResult result = trainer.run();
  *     System.out.println("validation loss " + result.bestLoss());
  * }

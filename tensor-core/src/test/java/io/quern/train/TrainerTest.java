@@ -313,6 +313,7 @@ class TrainerTest extends LeakChecked {
             assertEquals(3, r.step());
             assertTrue(trainer.awaitEnd(Duration.ZERO));
             assertTrue(Files.exists(dir.resolve("model")));
+            assertTrue(Files.exists(dir.resolve(Trainer.STATE_FILE)));
             assertEquals(List.of(new TrainEvent.Saved(3, dir, false), new TrainEvent.Ended(r)), events.subList(4, 6));
         }
     }

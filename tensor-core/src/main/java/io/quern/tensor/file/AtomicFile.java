@@ -7,7 +7,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.List;
 import java.util.UUID;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /** Writes a file under a temporary name beside it and moves it into place, so that readers see all of it or nothing. */
 public final class AtomicFile {
@@ -16,6 +19,8 @@ public final class AtomicFile {
     public interface Body {
         void write(FileChannel channel) throws IOException;
     }
+
+    private static final Pattern LEFTOVER = Pattern.compile("\\..+\\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\\.tmp");
 
     private AtomicFile() {}
 
@@ -36,6 +41,19 @@ public final class AtomicFile {
             }
         } finally {
             Files.deleteIfExists(temporary);
+        }
+    }
+
+    /** Deletes what writers that were killed left half written in a folder; no other process may be writing there. */
+    public static void removeLeftovers(Path folder) throws IOException {
+        List<Path> leftovers;
+        try (Stream<Path> files = Files.list(folder)) {
+            leftovers = files.filter(
+                            f -> LEFTOVER.matcher(f.getFileName().toString()).matches())
+                    .toList();
+        }
+        for (Path f : leftovers) {
+            Files.deleteIfExists(f);
         }
     }
 

@@ -1,16 +1,14 @@
 package io.quern.train.data;
 
 import io.quern.tensor.TensorException;
+import io.quern.tensor.file.AtomicFile;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 
 /** How many bytes a token id takes in a file. */
 public enum TokenWidth {
@@ -59,23 +57,16 @@ public enum TokenWidth {
      * @throws TensorException if an id does not fit the width
      */
     public void write(Path file, int... tokens) throws IOException {
-        Path whole = file.toAbsolutePath();
-        Path temporary = Files.createTempFile(whole.getParent(), "." + whole.getFileName(), ".tmp");
-        try {
-            try (FileChannel channel = FileChannel.open(temporary, StandardOpenOption.WRITE)) {
-                ByteBuffer buffer = ByteBuffer.allocate(CHUNK).order(ByteOrder.LITTLE_ENDIAN);
-                for (int id : tokens) {
-                    if (!buffer.hasRemaining()) {
-                        flush(buffer, channel);
-                    }
-                    put(id, buffer);
+        AtomicFile.write(file, channel -> {
+            ByteBuffer buffer = ByteBuffer.allocate(CHUNK).order(ByteOrder.LITTLE_ENDIAN);
+            for (int id : tokens) {
+                if (!buffer.hasRemaining()) {
+                    flush(buffer, channel);
                 }
-                flush(buffer, channel);
+                put(id, buffer);
             }
-            Files.move(temporary, whole, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-        } finally {
-            Files.deleteIfExists(temporary);
-        }
+            flush(buffer, channel);
+        });
     }
 
     private void put(int id, ByteBuffer buffer) {

@@ -1,0 +1,160 @@
+package io.quern.train;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.quern.train.optim.AdamW;
+import io.quern.train.optim.ParamGroup;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.Set;
+import java.util.UUID;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ResumeTest extends LeakChecked {
+    @TempDir
+    private Path dir;
+
+    private Path state() {
+        return dir.resolve(Trainer.STATE_FILE);
+    }
+
+    private static void assertSameBits(Map<String, int[]> expected, Map<String, int[]> actual) {
+        assertEquals(expected.keySet(), actual.keySet());
+        expected.forEach((name, bits) -> assertArrayEquals(bits, actual.get(name), name));
+    }
+
+    @Test
+    void trainingInTwoRunsEndsWithTheBitsOfOneRun(@TempDir Path other) throws IOException {
+        try (ResumeRun whole = new ResumeRun(other);
+                ResumeRun resumed = new ResumeRun(dir)) {
+            TrainResult expected = whole.trainer.steps(26).run();
+            try (ResumeRun first = new ResumeRun(dir)) {
+                first.trainer.steps(13).run();
+            }
+            TrainResult result = resumed.trainer.resume(state()).steps(26).run();
+            assertSameBits(whole.bits(), resumed.bits());
+            assertEquals(expected.loss(), result.loss());
+            assertEquals(expected.bestLoss(), result.bestLoss());
+            assertEquals(expected.bestStep(), result.bestStep());
+            assertEquals(26, resumed.optimizer.steps());
+        }
+    }
+
+    @Test
+    void aKilledRunGoesOnFromItsLastCheckpoint() throws Exception {
+        Process process = new ProcessBuilder(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                        "--add-modules",
+                        "jdk.incubator.vector",
+                        "--enable-native-access=ALL-UNNAMED",
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        ResumeRun.class.getName(),
+                        dir.toString())
+                .redirectError(ProcessBuilder.Redirect.DISCARD)
+                .start();
+        try (BufferedReader out = process.inputReader()) {
+            String line;
+            do {
+                line = out.readLine();
+            } while (line != null && !line.equals("57"));
+            assertEquals("57", line, "the program must still train when it is killed");
+            process.destroyForcibly().waitFor();
+        }
+        TrainState saved = TrainState.read(state());
+        assertTrue(saved.step() >= 50 && saved.step() % 5 == 0, "saved at step " + saved.step());
+        long end = saved.step() + 8;
+        try (ResumeRun resumed = new ResumeRun(dir);
+                ResumeRun whole = new ResumeRun(dir)) {
+            resumed.trainer.resume(state()).steps(end).run();
+            whole.trainer.steps(end).run();
+            assertSameBits(whole.bits(), resumed.bits());
+        }
+    }
+
+    @Test
+    void theStateTellsHowTheRunWasMade() throws IOException {
+        try (ResumeRun run = new ResumeRun(dir)) {
+            run.trainer.steps(3).run();
+        }
+        TrainState s = TrainState.read(state());
+        assertEquals(3, s.step());
+        assertEquals(6, s.batchesTaken());
+        assertEquals(3, s.optimizerSteps());
+        assertEquals(7, s.seed());
+        assertEquals(3, s.bestStep());
+        assertEquals(Map.of("width", 8), s.config());
+        try (var files = Files.list(dir)) {
+            assertEquals(
+                    Set.of("model", Trainer.STATE_FILE, "best"),
+                    files.map(f -> f.getFileName().toString()).collect(Collectors.toSet()),
+                    "no temporary file is left");
+        }
+    }
+
+    @Test
+    void aStateOfAnotherRunIsRefusedAndNothingChanges() throws IOException {
+        try (ResumeRun run = new ResumeRun(dir)) {
+            run.trainer.steps(2).run();
+        }
+        try (ResumeRun wider = new ResumeRun(dir, 7, 9)) {
+            Map<String, int[]> before = wider.bits();
+            String message = assertThrows(TrainException.class, () -> wider.trainer.resume(state()))
+                    .getMessage();
+            assertTrue(
+                    message.contains("table.weight") && message.contains("[11, 8]") && message.contains("[11, 9]"),
+                    message);
+            assertSameBits(before, wider.bits());
+        }
+        try (ResumeRun seeded = new ResumeRun(dir, 8, 8)) {
+            String message = assertThrows(TrainException.class, () -> seeded.trainer.resume(state()))
+                    .getMessage();
+            assertTrue(message.contains("seed 7") && message.contains("8"), message);
+        }
+        try (Models.Line line = new Models.Line(2);
+                AdamW adamW = new AdamW(ParamGroup.all(line, 0), 0.9, 0.999, 1e-8)) {
+            String message = assertThrows(TrainException.class, () -> TrainState.restore(state(), adamW))
+                    .getMessage();
+            assertTrue(message.contains("model.layer.bias") && message.contains("model.hidden.bias"), message);
+        }
+    }
+
+    @Test
+    void whatAKilledRunLeftHalfWrittenIsRemoved() throws IOException {
+        Path half = dir.resolve("." + Trainer.STATE_FILE + "." + UUID.randomUUID() + ".tmp");
+        Files.writeString(half, "half");
+        Path other = dir.resolve(".notes.tmp");
+        Files.writeString(other, "of somebody else");
+        try (ResumeRun run = new ResumeRun(dir)) {
+            run.trainer.steps(1).run();
+        }
+        assertFalse(Files.exists(half));
+        assertTrue(Files.exists(other));
+    }
+
+    @Test
+    void aDamagedStateIsRefused() throws IOException {
+        try (ResumeRun run = new ResumeRun(dir)) {
+            run.trainer.steps(2).run();
+            byte[] whole = Files.readAllBytes(state());
+            Map<String, int[]> before = run.bits();
+            for (int length : new int[] {0, 5, 100, whole.length / 2, whole.length - 1}) {
+                Files.write(state(), Arrays.copyOf(whole, length));
+                String message = assertThrows(RuntimeException.class, () -> run.trainer.resume(state()))
+                        .getMessage();
+                assertTrue(message.contains(Trainer.STATE_FILE), message);
+            }
+            assertSameBits(before, run.bits());
+        }
+    }
+}
