@@ -22,6 +22,7 @@ public final class Main {
     static final int INTERRUPTED = 130;
 
     public static void main(String[] args) {
+        Stderr.restore();
         System.setProperty("java.awt.headless", "true");
         int code = commandLine(new Output(System.in)).execute(args);
         // Not a plain return: worker threads are daemons, but a library's threads need not be.

@@ -25,7 +25,7 @@ final class Output {
         this(
                 in,
                 new BufferedOutputStream(new FileOutputStream(FileDescriptor.out)),
-                new FileOutputStream(FileDescriptor.err),
+                System.err,
                 isTerminal());
     }
 
