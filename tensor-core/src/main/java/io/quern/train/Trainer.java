@@ -83,16 +83,16 @@ public final class Trainer<B> {
     private record Every(int steps) {
         static final Every NEVER = new Every(0);
 
-        static Every of(int steps) {
-            if (steps < 1) {
-                throw new IllegalArgumentException("an interval has 1 step or more, not " + steps);
-            }
-            return new Every(steps);
-        }
-
         boolean isDue(long step) {
             return steps > 0 && step % steps == 0;
         }
+    }
+
+    private static int positive(String what, int value) {
+        if (value < 1) {
+            throw new IllegalArgumentException(what + " must be 1 or more, not " + value);
+        }
+        return value;
     }
 
     private record Update(double loss, double gradNorm, long items) {}
@@ -142,7 +142,7 @@ public final class Trainer<B> {
 
     /** Makes each update from the mean gradient of so many batches, which must have equally many items. */
     public Trainer<B> accumulate(int batches) {
-        this.accumulation = Every.of(batches).steps;
+        this.accumulation = positive("the number of batches of an update", batches);
         return this;
     }
 
@@ -164,15 +164,15 @@ public final class Trainer<B> {
     /** Measures the mean loss over the first {@code batches} of the data every so many steps, and after the last. */
     public Trainer<B> validate(Batches<B> on, int batches, int everySteps) {
         this.validation = on;
-        this.validationBatches = Every.of(batches).steps;
-        this.validate = Every.of(everySteps);
+        this.validationBatches = positive("the number of batches to validate on", batches);
+        this.validate = new Every(positive("the interval between validations", everySteps));
         return this;
     }
 
     /** Lets the model speak every so many steps, outside training mode, without gradients. */
     public Trainer<B> sample(Supplier<String> speaker, int everySteps) {
         this.sampler = speaker;
-        this.sample = Every.of(everySteps);
+        this.sample = new Every(positive("the interval between samples", everySteps));
         return this;
     }
 
@@ -183,7 +183,7 @@ public final class Trainer<B> {
     public Trainer<B> checkpoint(Path to, CheckpointWriter with, int everySteps) {
         this.folder = to;
         this.writer = with;
-        this.save = Every.of(everySteps);
+        this.save = new Every(positive("the interval between checkpoints", everySteps));
         return this;
     }
 
@@ -229,7 +229,10 @@ public final class Trainer<B> {
         }
     }
 
-    /** Asks the run to end after the step it is in, with a checkpoint; from any thread. */
+    /**
+     * Asks the run to end after the step it is in, with a checkpoint; from any thread. A program that wants Ctrl-C to save
+     * calls this and {@link #awaitEnd} in a shutdown hook.
+     */
     public void stop() {
         stopRequested = true;
     }

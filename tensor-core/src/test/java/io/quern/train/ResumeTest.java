@@ -41,7 +41,9 @@ class ResumeTest extends LeakChecked {
             try (ResumeRun first = new ResumeRun(dir)) {
                 first.trainer.steps(13).run();
             }
-            TrainResult result = resumed.trainer.resume(state()).steps(26).run();
+            resumed.trainer.resume(state());
+            assertEquals(TrainState.read(state()), resumed.trainer.state());
+            TrainResult result = resumed.trainer.steps(26).run();
             assertSameBits(whole.bits(), resumed.bits());
             assertEquals(expected.loss(), result.loss());
             assertEquals(expected.bestLoss(), result.bestLoss());

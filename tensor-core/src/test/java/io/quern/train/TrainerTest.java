@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.quern.nn.Module;
 import io.quern.nn.Param;
+import io.quern.nn.TrainingMode;
 import io.quern.tensor.Device;
 import io.quern.tensor.Gradients;
 import io.quern.tensor.Rng;
@@ -138,6 +139,38 @@ class TrainerTest extends LeakChecked {
             double whole = Scope.run(() -> model.loss(data.windows(3, 8).batch(0)).item());
             assertEquals(whole, steps(events).getFirst().validationLoss(), 1e-6);
         }
+    }
+
+    @Test
+    void everyMicroBatchDrawsItsOwnRandomNumbersAndValidationDrawsNone() throws IOException {
+        List<Long> streams = new ArrayList<>();
+        int[] outside = new int[1];
+        try (Models.NextToken model = new Models.NextToken(11, 4, 0, 1);
+                AdamW optimizer = adamW(model)) {
+            Trainer.of(
+                            model,
+                            b -> {
+                                TrainingMode mode = TrainingMode.current();
+                                if (mode == null) {
+                                    outside[0]++;
+                                } else {
+                                    assertEquals(9, mode.seed());
+                                    streams.add(mode.nextStream());
+                                }
+                                return model.loss(b);
+                            },
+                            SONG.randomCrops(2, 4, 1),
+                            optimizer,
+                            Schedule.constant(0.01))
+                    .seed(9)
+                    .steps(3)
+                    .accumulate(2)
+                    .validate(SONG.windows(2, 4), 4, 3)
+                    .run();
+        }
+        assertEquals(6, streams.size());
+        assertEquals(6, streams.stream().distinct().count());
+        assertEquals(4, outside[0]);
     }
 
     @Test
