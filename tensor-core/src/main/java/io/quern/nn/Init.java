@@ -55,9 +55,9 @@ public interface Init {
     }
 
     /**
-     * Element i is a function of seed, stream and i, so all cores draw at once. Box-Muller, both of whose results are used,
-     * with 32 random bits for each (so no number is beyond 6.7 standard deviations); StrictMath gives the same bits on
-     * every machine.
+     * Element i is a function of seed, stream and i, so all cores draw at once. Box-Muller, both of whose results are
+     * used, with 32 random bits for each (so no number is beyond 6.7 standard deviations); StrictMath gives the same
+     * bits on every machine.
      */
     private static Tensor draw(Shape shape, long seed, long stream, double std) {
         int chunk = 1 << 14;

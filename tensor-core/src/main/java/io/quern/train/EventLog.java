@@ -30,8 +30,8 @@ public final class EventLog implements TrainListener, AutoCloseable {
     private String throughput = "items_s";
 
     /**
-     * A log that begins when the run does: anew for a new run; a resumed run goes on with the lines up to the step where it
-     * resumes, and drops those of steps that are now done again.
+     * A log that begins when the run does: anew for a new run; a resumed run goes on with the lines up to the step
+     * where it resumes, and drops those of steps that are now done again.
      */
     public EventLog(Path file) {
         this.file = file;

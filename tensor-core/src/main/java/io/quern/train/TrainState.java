@@ -19,10 +19,10 @@ import java.util.Map;
 import java.util.TreeSet;
 
 /**
- * Everything that a run needs to go on as if it had not been interrupted. With the trained parameters and the state of the
- * optimizer in their own dtypes it makes one safetensors file, whose metadata has this record as JSON. One file, so that
- * it can be replaced atomically: parameters and moments never come from different steps, wherever a run is killed. The
- * model beside it is a copy for use, maybe in a narrower dtype.
+ * Everything that a run needs to go on as if it had not been interrupted. With the trained parameters and the state of
+ * the optimizer in their own dtypes it makes one safetensors file, whose metadata has this record as JSON. One file, so
+ * that it can be replaced atomically: parameters and moments never come from different steps, wherever a run is killed.
+ * The model beside it is a copy for use, maybe in a narrower dtype.
  *
  * @param step updates done
  * @param batchesTaken position in the data, and in the random numbers of dropout

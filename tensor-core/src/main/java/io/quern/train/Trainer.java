@@ -29,12 +29,12 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
- * Trains a model: takes batches, computes gradients, clips, updates; validates, samples, saves and reports now and then.
- * Settings are made before {@link #run()}. Model and optimizer stay their makers', who close them.
+ * Trains a model: takes batches, computes gradients, clips, updates; validates, samples, saves and reports now and
+ * then. Settings are made before {@link #run()}. Model and optimizer stay their makers', who close them.
  *
- * <p>A step runs in a {@link Scope}, so that nothing but parameters and moments lives on after it, and every random number
- * (data, dropout) is a function of the seed and the number of batches taken. So a run that is stopped, saved and resumed
- * ends with the same bits as one that is not.
+ * <p>A step runs in a {@link Scope}, so that nothing but parameters and moments lives on after it, and every random
+ * number (data, dropout) is a function of the seed and the number of batches taken. So a run that is stopped, saved and
+ * resumed ends with the same bits as one that is not.
  *
  * @param <B> a batch, as the loss takes it
  */
@@ -230,8 +230,8 @@ public final class Trainer<B> {
     }
 
     /**
-     * Asks the run to end after the step it is in, with a checkpoint; from any thread. A program that wants Ctrl-C to save
-     * calls this and {@link #awaitEnd} in a shutdown hook.
+     * Asks the run to end after the step it is in, with a checkpoint; from any thread. A program that wants Ctrl-C to
+     * save calls this and {@link #awaitEnd} in a shutdown hook.
      */
     public void stop() {
         stopRequested = true;
@@ -367,8 +367,8 @@ public final class Trainer<B> {
     }
 
     /**
-     * Goes on from a state saved by {@link #checkpoint} or {@link TrainState#save}: fills parameters and moments. Model,
-     * optimizer, data and seed must be made as before.
+     * Goes on from a state saved by {@link #checkpoint} or {@link TrainState#save}: fills parameters and moments.
+     * Model, optimizer, data and seed must be made as before.
      *
      * @throws TrainException if the state is not of this model, optimizer or seed; then nothing is changed
      */

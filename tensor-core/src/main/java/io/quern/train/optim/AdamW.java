@@ -12,9 +12,9 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * AdamW: Adam with decoupled weight decay, as torch.optim.AdamW computes it. One fused operation updates all parameters.
- * The bias correction counts the steps of the optimizer, not those of each parameter; the two differ only for a parameter
- * that some steps leave without a gradient. Source: Loshchilov and Hutter (2019).
+ * AdamW: Adam with decoupled weight decay, as torch.optim.AdamW computes it. One fused operation updates all
+ * parameters. The bias correction counts the steps of the optimizer, not those of each parameter; the two differ only
+ * for a parameter that some steps leave without a gradient. Source: Loshchilov and Hutter (2019).
  */
 public final class AdamW implements Optimizer {
     private record Slot(Param param, double weightDecay, Tensor expAvg, Tensor expAvgSq) {}

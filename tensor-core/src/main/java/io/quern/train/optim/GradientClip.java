@@ -14,8 +14,8 @@ public final class GradientClip {
     private GradientClip() {}
 
     /**
-     * The Euclidean norm of all gradients of these parameters together; NaN or infinite if one of them is. 0 if there are
-     * none.
+     * The Euclidean norm of all gradients of these parameters together; NaN or infinite if one of them is. 0 if there
+     * are none.
      */
     public static double norm(Gradients gradients, Collection<Param> params) {
         List<Tensor> all = params.stream()
@@ -27,8 +27,8 @@ public final class GradientClip {
     }
 
     /**
-     * The factor that brings gradients of this norm to {@code maxNorm} at most: min(1, maxNorm / (norm + 1e-6)). Given to
-     * the optimizer as its {@code gradScale}, it costs no sweep over the gradients.
+     * The factor that brings gradients of this norm to {@code maxNorm} at most: min(1, maxNorm / (norm + 1e-6)). Given
+     * to the optimizer as its {@code gradScale}, it costs no sweep over the gradients.
      */
     public static double scale(double norm, double maxNorm) {
         return Math.min(1, maxNorm / (norm + 1e-6));

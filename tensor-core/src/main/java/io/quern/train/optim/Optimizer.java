@@ -6,8 +6,8 @@ import io.quern.tensor.Tensor;
 import java.util.Map;
 
 /**
- * Moves parameters against their gradients. Owns its state (moments), which lives until {@link #close()}; the parameters
- * belong to their model.
+ * Moves parameters against their gradients. Owns its state (moments), which lives until {@link #close()}; the
+ * parameters belong to their model.
  */
 public interface Optimizer extends AutoCloseable {
     /**

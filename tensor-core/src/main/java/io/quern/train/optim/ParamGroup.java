@@ -26,8 +26,8 @@ public record ParamGroup(Map<String, Param> params, double weightDecay) {
     }
 
     /**
-     * The trainable parameters of a model in two groups: matrices and embeddings decay; biases and the weights of norms,
-     * which are those of rank 0 or 1, do not.
+     * The trainable parameters of a model in two groups: matrices and embeddings decay; biases and the weights of
+     * norms, which are those of rank 0 or 1, do not.
      */
     public static List<ParamGroup> decayMatrices(Module model, double weightDecay) {
         Map<String, Param> decay = new LinkedHashMap<>();

@@ -1,8 +1,8 @@
 package io.quern.train.optim;
 
 /**
- * The learning rate as a function of the number of updates done before: {@code at(0)} is the rate of the first. Schedules
- * are functions without memory, so resuming needs nothing but the step.
+ * The learning rate as a function of the number of updates done before: {@code at(0)} is the rate of the first.
+ * Schedules are functions without memory, so resuming needs nothing but the step.
  */
 @FunctionalInterface
 public interface Schedule {
@@ -56,8 +56,8 @@ public interface Schedule {
     }
 
     /**
-     * Cosines from {@code lr} to {@code minLr}: half of one is {@code cycles} = 0.5. Not clamped at the end: past it the
-     * rate rises again, as in transformers.
+     * Cosines from {@code lr} to {@code minLr}: half of one is {@code cycles} = 0.5. Not clamped at the end: past it
+     * the rate rises again, as in transformers.
      */
     record Cosine(double lr, double minLr, long steps, double cycles) implements Schedule {
         @Override
