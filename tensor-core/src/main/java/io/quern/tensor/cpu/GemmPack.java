@@ -1,0 +1,137 @@
+package io.quern.tensor.cpu;
+
+import io.quern.tensor.DType;
+import java.util.Arrays;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * Copies stretches of A and B into the panels that a {@link GemmKernel} reads, transposing and widening as needed, so
+ * that one kernel serves all layouts. A panel holds, for each k of the stretch, one tile's elements side by side. What
+ * lies beyond the matrix is filled with zeros: the kernel always computes whole tiles.
+ */
+final class GemmPack {
+    private static final VectorSpecies<Float> S = GemmLoad.F;
+    private static final int L = S.length();
+    private static final int KC = GemmKernel.KC;
+
+    /** Side of a transposed block. */
+    private static final int SIDE = 16;
+
+    /** Distance of rows in the strips that are transposed; not a power of two, so that they spread over the cache. */
+    private static final int STRIP = KC + SIDE;
+
+    private final int rows;
+    private final int pitch;
+    private final int width;
+
+    GemmPack(GemmKernel kernel) {
+        rows = kernel.rows();
+        pitch = kernel.pitch();
+        width = kernel.columns();
+    }
+
+    /** Floats in a full panel of A. */
+    int aPanel() {
+        return KC * pitch;
+    }
+
+    /** Floats in a full panel of B. */
+    int bPanel() {
+        return KC * width;
+    }
+
+    /**
+     * Packs rows {@code i0 to i0 + count - 1} of A, of k {@code k0 to k0 + kc - 1}, into panels {@link #aPanel} apart from
+     * {@code at} on.
+     */
+    void a(GemmCall g, int i0, int count, int k0, int kc, float[] to, int at) {
+        if (g.aCol() == 1) {
+            float[] strip = GemmScratch.take(SIDE * STRIP);
+            for (int i = 0; i < count; i += rows) {
+                int some = Math.min(rows, count - i);
+                for (int r = 0; r < pitch; r++) {
+                    int length = r < some ? kc : 0;
+                    OffHeap.read(g.aAt(i0 + i + Math.min(r, some - 1), k0), strip, r * STRIP, length);
+                    Arrays.fill(strip, r * STRIP + length, r * STRIP + up(kc, SIDE), 0);
+                }
+                int panel = at + i / rows * aPanel();
+                for (int p = 0; p < kc; p += SIDE) {
+                    GemmTranspose.block(pitch, strip, p, STRIP, to, panel + p * pitch, pitch);
+                }
+            }
+            GemmScratch.give(strip);
+        } else if (g.aRow() == 1) {
+            for (int p = 0; p < kc; p++) {
+                for (int i = 0; i < count; i += rows) {
+                    int panel = at + i / rows * aPanel() + p * pitch;
+                    int inside = Math.min(pitch, g.m() - i0 - i); // may hold rows of the next panel: they do no harm
+                    row(DType.F32, g.aAt(i0 + i, k0 + p), inside, to, panel, pitch);
+                }
+            }
+        } else {
+            for (int i = 0; i < up(count, rows); i++) {
+                int panel = at + i / rows * aPanel() + i % rows;
+                for (int p = 0; p < kc; p++) {
+                    to[panel + p * pitch] = i < count ? OffHeap.getFloat(g.aAt(i0 + i, k0 + p)) : 0;
+                }
+            }
+        }
+    }
+
+    /**
+     * Packs columns {@code j0 to j0 + count - 1} of B, of k {@code k0 + from} to {@code k0 + kc - 1}, into panels
+     * {@link #bPanel} apart from {@code at} on, whose k begin at {@code k0}.
+     */
+    void b(GemmCall g, int j0, int count, int k0, int from, int kc, float[] to, int at) {
+        if (g.bCol() == 1) {
+            for (int p = from; p < kc; p++) {
+                for (int j = 0; j < count; j += width) {
+                    int panel = at + j / width * bPanel() + p * width;
+                    row(g.type(), g.bAt(k0 + p, j0 + j), Math.min(width, count - j), to, panel, width);
+                }
+            }
+        } else if (g.bRow() == 1) {
+            float[] strip = GemmScratch.take(SIDE * STRIP);
+            for (int j = 0; j < up(count, width); j += SIDE) {
+                for (int r = 0; r < SIDE; r++) {
+                    int end = j + r < count ? kc : from;
+                    if (end > from) {
+                        GemmLoad.row(g.type(), g.bAt(k0 + from, j0 + j + r), end - from, strip, r * STRIP + from);
+                    }
+                    Arrays.fill(strip, r * STRIP + end, r * STRIP + up(kc, SIDE), 0);
+                }
+                int panel = at + j / width * bPanel() + j % width;
+                for (int p = from; p < kc; p += SIDE) {
+                    GemmTranspose.block(SIDE, strip, p, STRIP, to, panel + p * width, width);
+                }
+            }
+            GemmScratch.give(strip);
+        } else {
+            for (int j = 0; j < up(count, width); j++) {
+                int panel = at + j / width * bPanel() + j % width;
+                for (int p = from; p < kc; p++) {
+                    to[panel + p * width] = j < count ? GemmReference.element(g.type(), g.bAt(k0 + p, j0 + j)) : 0;
+                }
+            }
+        }
+    }
+
+    /** Copies {@code count} adjacent elements and fills up with zeros to {@code width}. */
+    private static void row(DType type, long address, int count, float[] to, int at, int width) {
+        if (count == width && type == DType.F32 && width % L == 0) {
+            for (int j = 0; j < width; j += L) {
+                FloatVector.fromMemorySegment(S, OffHeap.ALL, address + 4L * j, OffHeap.ORDER)
+                        .intoArray(to, at + j);
+            }
+        } else {
+            GemmLoad.row(type, address, count, to, at);
+            Arrays.fill(to, at + count, at + width, 0);
+        }
+    }
+
+    /** The smallest multiple of {@code unit} that is not below {@code n}. */
+    static int up(int n, int unit) {
+        return (n + unit - 1) / unit * unit;
+    }
+}
