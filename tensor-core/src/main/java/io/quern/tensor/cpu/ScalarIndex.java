@@ -41,7 +41,7 @@ final class ScalarIndex {
         ScalarMemory.write(sum, out);
     }
 
-    private static void checkId(String op, int id, int at, Tensor ids, int rows) {
+    static void checkId(String op, int id, int at, Tensor ids, int rows) {
         if (id < 0 || id >= rows) {
             throw new TensorException(op + ": id " + id + " at " + position(at, ids) + " of " + ids.describe()
                     + " is outside the table, which has the rows 0 to " + (rows - 1));

@@ -85,7 +85,7 @@ final class ScalarLoss {
         return max + Math.log(sum);
     }
 
-    private static void check(String op, int target, int row, int classes, int ignoreIndex) {
+    static void check(String op, int target, int row, int classes, int ignoreIndex) {
         if (target < 0 || target >= classes) {
             throw new TensorException(op + ": target " + target + " of row " + row + " is not one of the classes 0 to "
                     + (classes - 1) + " nor " + ignoreIndex + ", which is ignored");

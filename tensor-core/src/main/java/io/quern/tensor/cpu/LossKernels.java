@@ -1,0 +1,196 @@
+package io.quern.tensor.cpu;
+
+import static io.quern.tensor.cpu.Lanes.F;
+import static io.quern.tensor.cpu.Lanes.L;
+import static io.quern.tensor.cpu.Lanes.load;
+import static io.quern.tensor.cpu.OffHeap.ALL;
+import static io.quern.tensor.cpu.OffHeap.ORDER;
+
+import io.quern.tensor.Tensor;
+import io.quern.tensor.op.Loss;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
+
+/**
+ * Cross-entropy of rows of logits. Forward reads a row once from memory: block by block, it finds the largest element and
+ * adds up exponentials while the block is in the first-level cache, and scales the sum when the largest grows.
+ */
+final class LossKernels {
+    private static final int BLOCK = 2048;
+
+    private LossKernels() {}
+
+    static void run(Loss op, Tensor[] in, Tensor[] out) {
+        switch (op) {
+            case Loss.CrossEntropy c -> crossEntropy(c, in, out);
+            case Loss.CrossEntropyGrad c -> crossEntropyGrad(c, in, out[0]);
+        }
+    }
+
+    private static int[] targets(String op, Tensor t, int classes, int ignoreIndex) {
+        int[] target = new int[Math.toIntExact(t.size())];
+        OffHeap.read(t.address(), target, 0, target.length);
+        for (int r = 0; r < target.length; r++) {
+            if (target[r] != ignoreIndex) {
+                ScalarLoss.check(op, target[r], r, classes, ignoreIndex);
+            }
+        }
+        return target;
+    }
+
+    private static long tasks(int classes) {
+        return Math.max(1, ElementwiseKernels.CHUNK / classes);
+    }
+
+    private static void crossEntropy(Loss.CrossEntropy op, Tensor[] in, Tensor[] out) {
+        int v = in[0].dim(1);
+        int[] target = targets(op.name(), in[1], v, op.ignoreIndex());
+        long x = in[0].address();
+        long stride = 4 * in[0].stride(0);
+        long weights = in[2] == null ? 0 : in[2].address();
+        double s = op.smoothing();
+        Workers.ranges(target.length, tasks(v), (from, to) -> {
+            for (int r = (int) from; r < to; r++) {
+                long row = x + r * stride;
+                double lse = logSumExp(row, v);
+                int t = target[r];
+                double loss = 0;
+                double weight = 0;
+                if (t != op.ignoreIndex()) {
+                    weight = weights == 0 ? 1 : OffHeap.getFloat(weights + 4L * t);
+                    loss = (1 - s) * weight * (lse - OffHeap.getFloat(row + 4L * t));
+                    if (s > 0) {
+                        loss += s / v * deviations(row, (float) lse, weights, v);
+                    }
+                }
+                OffHeap.setFloat(out[0].address() + 4L * r, (float) loss);
+                OffHeap.setFloat(out[1].address() + 4L * r, (float) lse);
+                OffHeap.setFloat(out[2].address() + 4L * r, (float) weight);
+            }
+        });
+    }
+
+    private static double logSumExp(long x, int n) {
+        float max = Float.NEGATIVE_INFINITY;
+        double sum = 0;
+        for (int i = 0; i < n; i += BLOCK) {
+            int some = Math.min(BLOCK, n - i);
+            float peak = RowKernels.peak(x + 4L * i, some);
+            if (peak > max) {
+                sum *= Math.exp((double) max - peak);
+                max = peak;
+            }
+            // While there is nothing but -inf the sum stays 0, or becomes NaN.
+            float shift = max == Float.NEGATIVE_INFINITY ? 0 : max;
+            sum += SoftmaxKernels.sumOfExponentials(x + 4L * i, shift, some);
+        }
+        return max == Float.NEGATIVE_INFINITY ? Double.NaN : max + Math.log(sum);
+    }
+
+    /** Sum of w * (lse - x), where no weights are ones. */
+    private static double deviations(long x, float lse, long weights, int n) {
+        double sum = 0;
+        for (int i = 0; i < n; i += BLOCK) {
+            int some = Math.min(BLOCK, n - i);
+            sum += weights == 0
+                    ? deviations(x + 4L * i, lse, some)
+                    : weightedDeviations(x + 4L * i, lse, weights + 4L * i, some);
+        }
+        return sum;
+    }
+
+    private static float deviations(long x, float lse, int n) {
+        FloatVector e = FloatVector.broadcast(F, lse);
+        FloatVector sum = FloatVector.zero(F);
+        int i = 0;
+        for (; i <= n - L; i += L) {
+            sum = sum.add(e.sub(load(x + 4L * i)));
+        }
+        if (i < n) {
+            VectorMask<Float> some = Lanes.first(n - i);
+            sum = sum.add(e.sub(load(x + 4L * i, some)), some);
+        }
+        return Lanes.sum(sum);
+    }
+
+    private static float weightedDeviations(long x, float lse, long weights, int n) {
+        FloatVector e = FloatVector.broadcast(F, lse);
+        FloatVector sum = FloatVector.zero(F);
+        int i = 0;
+        for (; i <= n - L; i += L) {
+            sum = e.sub(load(x + 4L * i)).fma(load(weights + 4L * i), sum);
+        }
+        if (i < n) {
+            VectorMask<Float> some = Lanes.first(n - i);
+            sum = sum.add(e.sub(load(x + 4L * i, some)).mul(load(weights + 4L * i, some)), some);
+        }
+        return Lanes.sum(sum);
+    }
+
+    /** With a = dLoss * ((1 - s) * w[t] + s / V * sum(w)) and b = dLoss * s / V: a * p - b * w, and less at the target. */
+    private static void crossEntropyGrad(Loss.CrossEntropyGrad op, Tensor[] in, Tensor out) {
+        int v = in[0].dim(1);
+        int[] target = targets(op.name(), in[1], v, op.ignoreIndex());
+        long x = in[0].address();
+        long stride = 4 * in[0].stride(0);
+        long weights = in[2] == null ? 0 : in[2].address();
+        double s = op.smoothing();
+        double allWeights = weights == 0 ? v : s > 0 ? RowKernels.sum(weights, v) : 0;
+        Workers.ranges(target.length, tasks(v), (from, to) -> {
+            for (int r = (int) from; r < to; r++) {
+                long dx = out.address() + 4L * r * v;
+                int t = target[r];
+                if (t == op.ignoreIndex()) {
+                    OffHeap.zero(dx, 4L * v);
+                    continue;
+                }
+                float lse = OffHeap.getFloat(in[3].address() + 4L * r);
+                double dLoss = OffHeap.getFloat(in[4].address() + 4L * r);
+                double hit = (1 - s) * (weights == 0 ? 1 : OffHeap.getFloat(weights + 4L * t));
+                float a = (float) (dLoss * (hit + s / v * allWeights));
+                float b = (float) (dLoss * s / v);
+                if (weights == 0 || s == 0) {
+                    gradient(x + r * stride, lse, a, b, dx, v);
+                } else {
+                    weightedGradient(x + r * stride, lse, a, b, weights, dx, v);
+                }
+                OffHeap.setFloat(dx + 4L * t, OffHeap.getFloat(dx + 4L * t) - (float) (dLoss * hit));
+            }
+        });
+    }
+
+    /** dx = a * exp(x - lse) - b. */
+    private static void gradient(long x, float lse, float a, float b, long dx, int n) {
+        FloatVector e = FloatVector.broadcast(F, lse);
+        FloatVector factor = FloatVector.broadcast(F, a);
+        FloatVector minus = FloatVector.broadcast(F, -b);
+        int i = 0;
+        for (; i <= n - L; i += L) {
+            FloatVector p = VectorMath.expBounded(load(x + 4L * i).sub(e));
+            p.fma(factor, minus).intoMemorySegment(ALL, dx + 4L * i, ORDER);
+        }
+        if (i < n) {
+            VectorMask<Float> some = Lanes.first(n - i);
+            FloatVector p = VectorMath.expBounded(load(x + 4L * i, some).sub(e));
+            p.fma(factor, minus).intoMemorySegment(ALL, dx + 4L * i, ORDER, some);
+        }
+    }
+
+    /** dx = a * exp(x - lse) - b * w. */
+    private static void weightedGradient(long x, float lse, float a, float b, long weights, long dx, int n) {
+        FloatVector e = FloatVector.broadcast(F, lse);
+        FloatVector factor = FloatVector.broadcast(F, a);
+        int i = 0;
+        for (; i <= n - L; i += L) {
+            FloatVector w = load(weights + 4L * i).mul(b);
+            FloatVector p = VectorMath.expBounded(load(x + 4L * i).sub(e));
+            p.mul(factor).sub(w).intoMemorySegment(ALL, dx + 4L * i, ORDER);
+        }
+        if (i < n) {
+            VectorMask<Float> some = Lanes.first(n - i);
+            FloatVector w = load(weights + 4L * i, some).mul(b);
+            FloatVector p = VectorMath.expBounded(load(x + 4L * i, some).sub(e));
+            p.mul(factor).sub(w).intoMemorySegment(ALL, dx + 4L * i, ORDER, some);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+package io.quern.tensor.cpu;
+
+import io.quern.tensor.DType;
+import io.quern.tensor.Device;
+import io.quern.tensor.Shape;
+import io.quern.tensor.Tensor;
+import io.quern.tensor.op.Norm;
+
+/** Normalisation over packed rows of F32; the loops are in {@link NormRows}. */
+final class NormKernels {
+    /** Stretches of rows, at most, whose sums make the gradient of a weight. */
+    private static final int STRETCHES = 64;
+
+    private static final int LEAST_ROWS = 16;
+
+    private NormKernels() {}
+
+    static void run(Norm op, Tensor[] in, Tensor[] out) {
+        switch (op) {
+            case Norm.LayerNorm n -> layerNorm(in, n.eps(), out);
+            case Norm.LayerNormGrad n -> layerNormGrad(in, out);
+            case Norm.RmsNorm n -> rmsNorm(in, n.eps(), out);
+            case Norm.RmsNormGrad n -> rmsNormGrad(in, out);
+        }
+    }
+
+    /** Gives {@code body} the address of the vector [C], or of one filled with {@code value} where it is absent. */
+    private static void withVector(Tensor t, int c, double value, java.util.function.LongConsumer body) {
+        if (t != null) {
+            body.accept(t.address());
+            return;
+        }
+        try (Tensor filled = Tensor.empty(Device.CPU, DType.F32, Shape.of(c))) {
+            UpdateKernels.fill(filled, value);
+            body.accept(filled.address());
+        }
+    }
+
+    /** Mean, then variance from the deviations, then the result; a row stays in the first-level cache meanwhile. */
+    private static void layerNorm(Tensor[] in, double eps, Tensor[] out) {
+        int c = in[0].dim(-1);
+        long x = in[0].address();
+        long y = out[0].address();
+        long means = out[1].address();
+        long rstds = out[2].address();
+        withVector(in[1], c, 1, weight -> withVector(in[2], c, 0, bias -> SoftmaxKernels.forRows(in[0], (from, to) -> {
+            for (long r = from; r < to; r++) {
+                long row = 4 * r * c;
+                float mean = (float) (RowKernels.sum(x + row, c) / c);
+                float rstd = (float) (1 / Math.sqrt(RowKernels.squares(x + row, mean, c) / c + eps));
+                NormRows.layer(x + row, mean, rstd, weight, bias, y + row, c);
+                OffHeap.setFloat(means + 4 * r, mean);
+                OffHeap.setFloat(rstds + 4 * r, rstd);
+            }
+        })));
+    }
+
+    private static void rmsNorm(Tensor[] in, double eps, Tensor[] out) {
+        int c = in[0].dim(-1);
+        long x = in[0].address();
+        long y = out[0].address();
+        long rstds = out[1].address();
+        withVector(in[1], c, 1, weight -> SoftmaxKernels.forRows(in[0], (from, to) -> {
+            for (long r = from; r < to; r++) {
+                long row = 4 * r * c;
+                float rstd = (float) (1 / Math.sqrt(RowKernels.squares(x + row, 0, c) / c + eps));
+                NormRows.rms(x + row, rstd, weight, y + row, c);
+                OffHeap.setFloat(rstds + 4 * r, rstd);
+            }
+        }));
+    }
+
+    /**
+     * Overwrites. Every stretch of rows sums its part of dweight and dbias into rows of its own, which are then added up in
+     * order.
+     */
+    private static void layerNormGrad(Tensor[] in, Tensor[] out) {
+        int c = in[0].dim(-1);
+        long rows = in[0].size() / c;
+        long x = in[0].address();
+        long means = in[2].address();
+        long rstds = in[3].address();
+        long dy = in[4].address();
+        long dx = out[0].address();
+        long size = stretch(rows);
+        int stretches = Math.toIntExact((rows + size - 1) / size);
+        withVector(in[1], c, 1, weight -> withSums(2 * stretches, c, sums -> {
+            Workers.ranges(rows, size, (from, to) -> {
+                long dWeight = sums + 4L * c * (from / size);
+                long dBias = dWeight + 4L * c * stretches;
+                for (long r = from; r < to; r++) {
+                    long row = 4 * r * c;
+                    float mean = OffHeap.getFloat(means + 4 * r);
+                    float rstd = OffHeap.getFloat(rstds + 4 * r);
+                    NormRows.layerGradient(x + row, mean, rstd, weight, dy + row, dx + row, dWeight, dBias, c);
+                }
+            });
+            addUp(sums, stretches, c, out[1].address());
+            addUp(sums + 4L * c * stretches, stretches, c, out[2].address());
+        }));
+    }
+
+    private static void rmsNormGrad(Tensor[] in, Tensor[] out) {
+        int c = in[0].dim(-1);
+        long rows = in[0].size() / c;
+        long x = in[0].address();
+        long rstds = in[2].address();
+        long dy = in[3].address();
+        long dx = out[0].address();
+        long size = stretch(rows);
+        int stretches = Math.toIntExact((rows + size - 1) / size);
+        withVector(in[1], c, 1, weight -> withSums(stretches, c, sums -> {
+            Workers.ranges(rows, size, (from, to) -> {
+                long dWeight = sums + 4L * c * (from / size);
+                for (long r = from; r < to; r++) {
+                    long row = 4 * r * c;
+                    float rstd = OffHeap.getFloat(rstds + 4 * r);
+                    NormRows.rmsGradient(x + row, rstd, weight, dy + row, dx + row, dWeight, c);
+                }
+            });
+            addUp(sums, stretches, c, out[1].address());
+        }));
+    }
+
+    private static long stretch(long rows) {
+        return Math.max(LEAST_ROWS, (rows + STRETCHES - 1) / STRETCHES);
+    }
+
+    /** Zeros [count, c]. */
+    private static void withSums(int count, int c, java.util.function.LongConsumer body) {
+        try (Tensor sums = Tensor.empty(Device.CPU, DType.F32, Shape.of(Math.max(1, count), c))) {
+            UpdateKernels.fill(sums, 0);
+            body.accept(sums.address());
+        }
+    }
+
+    private static void addUp(long rows, int count, int c, long to) {
+        OffHeap.zero(to, 4L * c);
+        for (int i = 0; i < count; i++) {
+            RowKernels.add(to, rows + 4L * c * i, c);
+        }
+    }
+}
