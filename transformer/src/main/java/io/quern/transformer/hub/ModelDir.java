@@ -1,0 +1,175 @@
+package io.quern.transformer.hub;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.quern.nn.Param;
+import io.quern.tensor.DType;
+import io.quern.tensor.Tensor;
+import io.quern.tensor.TensorException;
+import io.quern.tensor.file.AtomicFile;
+import io.quern.tensor.file.Safetensors;
+import io.quern.tensor.file.SafetensorsWriter;
+import io.quern.tensor.file.WeightSource;
+import io.quern.transformer.CausalLanguageModel;
+import io.quern.transformer.ConfigJson;
+import io.quern.transformer.ModelConfig;
+import io.quern.transformer.generate.GenerationConfig;
+import io.quern.transformer.model.ModelFamily;
+import io.quern.transformer.text.FileSource;
+import io.quern.transformer.text.Tokenizer;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * A model in Hugging Face layout: {@code config.json}, {@code generation_config.json}, {@code model.safetensors} (or
+ * several with an index) and the files of the tokenizer; in a folder, or among the resources of a program. Opening it reads
+ * the configuration; the rest is read when asked for.
+ */
+public final class ModelDir {
+    private static final String CONFIG = "config.json";
+    private static final String GENERATION_CONFIG = "generation_config.json";
+    private static final String WEIGHTS = "model.safetensors";
+
+    private final String name;
+    private final Path folder;
+    private final FileSource files;
+    private final ModelConfig config;
+
+    private ModelDir(String name, Path folder, FileSource files, ModelConfig config) {
+        this.name = name;
+        this.folder = folder;
+        this.files = files;
+        this.config = config;
+    }
+
+    /**
+     * Opens a folder.
+     *
+     * @throws TensorException if it is missing, is no model folder, or holds an architecture that is not supported
+     */
+    public static ModelDir open(Path folder) {
+        if (!Files.isDirectory(folder)) {
+            throw new TensorException(folder + ": no such folder; a model is a folder with " + CONFIG + " and " + WEIGHTS);
+        }
+        Path json = folder.resolve(CONFIG);
+        if (!Files.exists(json)) {
+            throw new TensorException(folder + " has no " + CONFIG + ": it is not a model folder in Hugging Face layout");
+        }
+        return new ModelDir(folder.toString(), folder, null, ModelFamily.read(ConfigJson.read(json)));
+    }
+
+    /**
+     * Opens a model among resources, such as those of a jar; its weights are one file and are read into memory.
+     *
+     * @param name for messages
+     * @throws TensorException as {@link #open(Path)}
+     */
+    public static ModelDir open(String name, FileSource files) {
+        byte[] json = bytes(name, files, CONFIG)
+                .orElseThrow(() -> new TensorException(name + " has no " + CONFIG + ": it is not a model"));
+        return new ModelDir(name, null, files, ModelFamily.read(ConfigJson.parse(name + "/" + CONFIG, json)));
+    }
+
+    /** Folder or resource, for people. */
+    public String name() {
+        return name;
+    }
+
+    /** The folder; empty for resources. */
+    public Optional<Path> folder() {
+        return Optional.ofNullable(folder);
+    }
+
+    public ModelConfig config() {
+        return config;
+    }
+
+    /** The decoding defaults that the model comes with; derived from its configuration where it has none. */
+    public GenerationConfig generationConfig() {
+        return generationJson().map(GenerationConfig::read).orElseGet(() -> GenerationConfig.of(config));
+    }
+
+    /** {@code generation_config.json} as it stands. */
+    public Optional<ConfigJson> generationJson() {
+        String file = name + "/" + GENERATION_CONFIG;
+        if (folder == null) {
+            return bytes(name, files, GENERATION_CONFIG).map(b -> ConfigJson.parse(file, b));
+        }
+        Path path = folder.resolve(GENERATION_CONFIG);
+        return Files.exists(path) ? Optional.of(ConfigJson.read(path)) : Optional.empty();
+    }
+
+    /** The model's tokenizer. */
+    public Tokenizer tokenizer() {
+        return folder == null ? Tokenizer.load(name, files) : Tokenizer.load(folder);
+    }
+
+    /** The weights as they are stored; the caller closes them. */
+    public WeightSource weights() {
+        if (folder != null) {
+            return WeightSource.open(folder);
+        }
+        byte[] all = bytes(name, files, WEIGHTS).orElseThrow(() -> new TensorException(name + " has no " + WEIGHTS));
+        return Safetensors.of(name + "/" + WEIGHTS, all);
+    }
+
+    /**
+     * Loads the model; the caller closes it.
+     *
+     * @throws TensorException if the weights are missing, broken, or do not fit the configuration
+     */
+    public CausalLanguageModel load(Purpose purpose) {
+        return WeightLoader.load("the weights of " + name, config, weights(), purpose);
+    }
+
+    private static Optional<byte[]> bytes(String name, FileSource files, String file) {
+        try (InputStream in = files.open(file)) {
+            return in == null ? Optional.empty() : Optional.of(in.readAllBytes());
+        } catch (IOException e) {
+            throw new TensorException(name + "/" + file + ": cannot be read: " + e.getMessage(), e);
+        }
+    }
+
+    /**
+     * Writes a model as transformers reads it: {@code config.json}, {@code generation_config.json} and
+     * {@code model.safetensors}; the tokenizer writes its own files. Each file appears once it is whole, over an earlier
+     * one; {@code config.json}, by which a folder is a model, comes last.
+     *
+     * @param stored dtype of the weights in the file: F32, BF16 or F16
+     * @throws TensorException if a file cannot be written
+     */
+    public static void save(Path folder, CausalLanguageModel model, GenerationConfig generation, DType stored) {
+        Map<String, Tensor> tensors = new LinkedHashMap<>();
+        for (Map.Entry<String, Param> p : model.parameters().entrySet()) {
+            tensors.put(p.getKey(), p.getValue().value());
+        }
+        ObjectNode json = model.config().toJson();
+        json.put("dtype", switch (stored) {
+            case F32 -> "float32";
+            case BF16 -> "bfloat16";
+            case F16 -> "float16";
+            case F64, I32 ->
+                throw new IllegalArgumentException("weights are stored as F32, BF16 or F16, not " + stored);
+        });
+        try {
+            Files.createDirectories(folder);
+        } catch (IOException e) {
+            throw new TensorException(folder + ": the folder cannot be made: " + e, e);
+        }
+        SafetensorsWriter.write(folder.resolve(WEIGHTS), tensors, Map.of("format", "pt"), stored);
+        write(folder.resolve(GENERATION_CONFIG), generation.toJson());
+        write(folder.resolve(CONFIG), json);
+    }
+
+    private static void write(Path file, ObjectNode json) {
+        try {
+            AtomicFile.write(file, ConfigJson.bytes(json));
+        } catch (IOException e) {
+            throw new TensorException(file + ": cannot be written: " + e, e);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+package io.quern.transformer.hub;
+
+import io.quern.nn.Param;
+import io.quern.tensor.DType;
+import io.quern.tensor.Device;
+import io.quern.tensor.Shape;
+import io.quern.tensor.Tensor;
+import io.quern.tensor.TensorException;
+import io.quern.tensor.file.WeightEntry;
+import io.quern.tensor.file.WeightSource;
+import io.quern.tensor.file.Weights;
+import io.quern.transformer.CausalLanguageModel;
+import io.quern.transformer.ModelConfig;
+import io.quern.transformer.WeightNames;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * Fills a model from weight files. The whole file is checked against the configuration first, without reading a weight, so
+ * that nothing is half loaded and one message names all that does not fit.
+ */
+final class WeightLoader {
+    private static final int LISTED = 10;
+
+    private final String what;
+    private final ModelConfig config;
+    private final WeightSource source;
+    private final WeightNames names;
+
+    /** The tensor of the file for each parameter. */
+    private final Map<String, String> found = new LinkedHashMap<>();
+
+    private final List<String> problems = new ArrayList<>();
+
+    private WeightLoader(String what, ModelConfig config, WeightSource source) {
+        this.what = what;
+        this.config = config;
+        this.source = source;
+        this.names = config.weightNames();
+    }
+
+    /**
+     * Builds a model from {@code source}, which is closed when the model no longer needs it.
+     *
+     * @param what names the weights, for messages
+     */
+    static CausalLanguageModel load(String what, ModelConfig config, WeightSource source, Purpose purpose) {
+        Hold hold = new Hold(source);
+        try {
+            WeightLoader loader = new WeightLoader(what, config, source);
+            loader.check();
+            return loader.fill(purpose, hold);
+        } finally {
+            hold.release();
+        }
+    }
+
+    /** Closes the source with the last of its users. */
+    private static final class Hold {
+        private final WeightSource source;
+        private final AtomicInteger users = new AtomicInteger(1);
+
+        Hold(WeightSource source) {
+            this.source = source;
+        }
+
+        void retain() {
+            users.incrementAndGet();
+        }
+
+        void release() {
+            if (users.decrementAndGet() == 0) {
+                source.close();
+            }
+        }
+    }
+
+    private void check() {
+        // A model of stand-ins, one number each, tells which parameters of which shapes there are.
+        config.build((path, shape) -> {
+                    match(path, shape);
+                    return Tensor.zeros(1).expand(shape);
+                })
+                .close();
+        rejectOthers();
+        if (!problems.isEmpty()) {
+            String listed = String.join("; ", problems.subList(0, Math.min(LISTED, problems.size())));
+            throw new TensorException(what + " does not fit its config.json in " + problems.size()
+                    + (problems.size() == 1 ? " tensor: " : " tensors: ") + listed
+                    + (problems.size() > LISTED ? "; and " + (problems.size() - LISTED) + " more" : ""));
+        }
+    }
+
+    private void match(String path, Shape shape) {
+        String name = nameOf(path);
+        if (name == null) {
+            problems.add("missing " + path + " " + shape);
+            return;
+        }
+        WeightEntry e = source.get(name);
+        found.put(path, name);
+        if (!e.shape().equals(shape)) {
+            problems.add(name + " is " + e.shape() + ", expected " + shape);
+        } else if (e.type().dtype() == null || !e.type().dtype().isFloating()) {
+            problems.add(name + " is stored as " + e.type() + ", expected F32, BF16, F16 or F64");
+        }
+    }
+
+    private String nameOf(String path) {
+        if (source.contains(path)) {
+            return path;
+        }
+        String bare = bare(path);
+        return source.contains(bare) ? bare : null;
+    }
+
+    private String bare(String path) {
+        return path.startsWith(names.optionalPrefix())
+                ? path.substring(names.optionalPrefix().length())
+                : path;
+    }
+
+    private void rejectOthers() {
+        Set<String> known = new HashSet<>(found.values());
+        for (String name : source.names()) {
+            if (known.contains(name) || names.ignored().matcher(bare(name)).matches()) {
+                continue;
+            }
+            String original = names.copies().get(name);
+            if (original == null) {
+                problems.add("unexpected " + name + " " + source.get(name).shape());
+            } else if (found.containsKey(original) && !equal(source.get(name), source.get(found.get(original)))) {
+                problems.add(name + " differs from " + found.get(original) + ", to which the configuration ties it");
+            }
+        }
+    }
+
+    private static boolean equal(WeightEntry a, WeightEntry b) {
+        return a.type() == b.type() && a.shape().equals(b.shape()) && a.data().mismatch(b.data()) < 0;
+    }
+
+    private CausalLanguageModel fill(Purpose purpose, Hold hold) {
+        List<Tensor> made = new ArrayList<>();
+        try {
+            CausalLanguageModel model = config.build((path, shape) -> {
+                Tensor t = tensor(source.get(found.get(path)), purpose, hold);
+                made.add(t);
+                return t;
+            });
+            for (Param p : model.parameters().values()) {
+                p.setTrainable(purpose == Purpose.TRAINING);
+            }
+            // The stored forms of converted tensors.
+            Device.CPU.backend().trim();
+            return model;
+        } catch (RuntimeException | Error e) {
+            made.forEach(Tensor::close);
+            throw e;
+        }
+    }
+
+    private static Tensor tensor(WeightEntry e, Purpose purpose, Hold hold) {
+        if (purpose == Purpose.INFERENCE && Weights.isMappable(e, DType.F32)) {
+            hold.retain();
+            return Weights.map(e, hold::release);
+        }
+        return Weights.copy(e, DType.F32);
+    }
+}
