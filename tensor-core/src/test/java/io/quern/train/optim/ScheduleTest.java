@@ -3,8 +3,10 @@ package io.quern.train.optim;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.quern.tensor.golden.Golden;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
@@ -31,14 +33,11 @@ class ScheduleTest {
     @TestFactory
     List<DynamicTest> ratesAgreeWithTransformers() {
         List<DynamicTest> tests = new ArrayList<>();
-        for (JsonNode c : Goldens.all("lr_schedules")) {
-            tests.add(DynamicTest.dynamicTest(c.get("id").asText(), () -> {
-                Schedule s = schedule(c.get("params"));
-                JsonNode expected = c.get("expected").get("lr_of_step").get("data");
-                for (int step = 0; step < expected.size(); step++) {
-                    double want = expected.get(step).doubleValue();
-                    assertEquals(want, s.at(step), 1e-12 + 1e-9 * want, "step " + step);
-                }
+        for (Golden.Case c : Golden.load("lr_schedules").cases()) {
+            tests.add(DynamicTest.dynamicTest(c.id(), () -> {
+                Schedule s = schedule(c.params());
+                int steps = c.params().get("steps").intValue();
+                c.assertClose("lr_of_step", IntStream.range(0, steps).mapToDouble(s::at).toArray());
             }));
         }
         assertEquals(6, tests.size());
