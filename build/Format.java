@@ -5,83 +5,105 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
 
 /**
- * Checks the format of all Java files, or mends it: {@code Format check|apply|off ROOT}. The build runs this on JDK 25,
- * because a formatter can only parse the language of the JVM that it runs on, and Maven's own may be older. Files that
- * were found well formatted are remembered by their hashes in {@code target/format-checked}.
+ * Checks the format of Java files, or mends it: {@code Format check|apply|off ROOT [FILE...]}; without files, all of the
+ * project. The build runs this on JDK 25, because a formatter can only parse the language of the JVM that it runs on, and
+ * Maven's own may be older. Sources that were found well formatted are remembered by their hashes in
+ * {@code target/format-checked}.
  */
 public final class Format {
-    public static void main(String[] args) throws Exception {
-        if (args[0].equals("off")) {
+    public static void main(String[] args) throws IOException {
+        String mode = args[0];
+        if (mode.equals("off")) {
             return;
         }
-        boolean apply = args[0].equals("apply");
-        Path root = Path.of(args[1]);
-        Path memory = root.resolve("target/format-checked");
-        TreeSet<String> known = new TreeSet<>(Files.exists(memory) ? Files.readAllLines(memory) : List.of());
-        TreeSet<String> checked = new TreeSet<>();
-        List<Path> bad = new ArrayList<>();
-        Formatter formatter = null;
-        for (Path file : sources(root)) {
-            String source = Files.readString(file);
-            String hash = hash(source);
-            if (!known.contains(hash)) {
-                if (formatter == null) {
-                    formatter = Formatter.createFormatter(JavaFormatterOptions.builder()
-                            .style(JavaFormatterOptions.Style.PALANTIR)
-                            .build());
-                }
-                String formatted = format(formatter, file, source);
-                if (!formatted.equals(source)) {
-                    bad.add(root.relativize(file));
-                    if (!apply) {
-                        continue;
-                    }
-                    Path temporary = file.resolveSibling(file.getFileName() + ".tmp");
-                    Files.writeString(temporary, formatted);
-                    Files.move(temporary, file, java.nio.file.StandardCopyOption.REPLACE_EXISTING);
-                    hash = hash(formatted);
-                }
-            }
-            checked.add(hash);
-        }
-        Files.createDirectories(memory.getParent());
-        Files.write(memory, checked);
-        if (apply) {
-            bad.forEach(f -> System.out.println("formatted " + f));
-        } else if (!bad.isEmpty()) {
-            bad.forEach(f -> System.err.println("badly formatted: " + f));
-            System.err.println("run: mvn -q -N validate -Dformat=apply");
+        if (!Set.of("check", "apply").contains(mode)) {
+            System.err.println("-Dformat=" + mode + " is unknown: use check, apply or off");
             System.exit(1);
         }
-    }
-
-    private static String format(Formatter formatter, Path file, String source) {
-        try {
-            return formatter.formatSourceAndFixImports(source);
-        } catch (FormatterException e) {
-            throw new IllegalStateException(file + " cannot be parsed: " + e.getMessage(), e);
+        Path root = Path.of(args[1]);
+        List<Path> files =
+                args.length > 2 ? Stream.of(args).skip(2).map(Path::of).toList() : sources(root);
+        Path memory = root.resolve("target/format-checked");
+        Set<String> known = new TreeSet<>(Files.exists(memory) ? Files.readAllLines(memory) : List.of());
+        Formatter formatter = null;
+        List<Path> bad = new ArrayList<>();
+        boolean broken = false;
+        for (Path file : files) {
+            String source = Files.readString(file);
+            if (known.contains(hash(source))) {
+                continue;
+            }
+            if (formatter == null) {
+                formatter = Formatter.createFormatter(JavaFormatterOptions.builder()
+                        .style(JavaFormatterOptions.Style.PALANTIR)
+                        .build());
+            }
+            try {
+                String formatted = formatter.formatSourceAndFixImports(source);
+                if (!formatted.equals(source)) {
+                    bad.add(file);
+                    if (mode.equals("apply")) {
+                        replace(file, formatted);
+                    }
+                }
+                if (formatted.equals(source) || mode.equals("apply")) {
+                    known.add(hash(formatted));
+                }
+            } catch (FormatterException e) {
+                System.err.println("cannot be parsed: " + file + ": " + e.getMessage());
+                broken = true;
+            }
         }
+        Files.createDirectories(memory.getParent());
+        Files.write(memory, known);
+        for (Path file : bad) {
+            System.err.println((mode.equals("apply") ? "formatted: " : "badly formatted: ") + file);
+        }
+        if (mode.equals("check") && !bad.isEmpty()) {
+            System.err.println("to format all files, run: mvn -q -N validate -Dformat=apply");
+        }
+        System.exit(broken || mode.equals("check") && !bad.isEmpty() ? 1 : 0);
     }
 
     private static List<Path> sources(Path root) throws IOException {
-        try (Stream<Path> all = Files.walk(root)) {
-            return all.filter(f -> f.toString().endsWith(".java"))
-                    .filter(f -> root.relativize(f).toString().matches("(build|[a-z-]+/src)/.*"))
-                    .sorted()
-                    .toList();
+        List<Path> found = new ArrayList<>();
+        List<Path> folders = new ArrayList<>(List.of(root.resolve("build")));
+        try (Stream<Path> modules = Files.list(root)) {
+            modules.map(m -> m.resolve("src")).filter(Files::isDirectory).forEach(folders::add);
         }
+        for (Path folder : folders) {
+            try (Stream<Path> all = Files.walk(folder)) {
+                all.filter(f -> f.toString().endsWith(".java")).sorted().forEach(found::add);
+            }
+        }
+        return found;
     }
 
-    private static String hash(String text) throws Exception {
-        byte[] digest = MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
-        return HexFormat.of().formatHex(digest, 0, 16);
+    private static void replace(Path file, String text) throws IOException {
+        Path temporary = file.resolveSibling(file.getFileName() + ".tmp");
+        Files.writeString(temporary, text);
+        Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    }
+
+    private static String hash(String source) {
+        // The class path names the formatter's version: another one may find the same source badly formatted.
+        String text = System.getProperty("java.class.path") + source;
+        try {
+            byte[] digest = MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
+            return HexFormat.of().formatHex(digest, 0, 16);
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e);
+        }
     }
 }
