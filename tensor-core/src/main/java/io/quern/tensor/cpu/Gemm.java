@@ -131,6 +131,10 @@ public final class Gemm {
     }
 
     private static void run(GemmCall g) {
-        DRIVER.run(g);
+        if (Gemv.serves(g)) {
+            Gemv.run(g);
+        } else {
+            DRIVER.run(g);
+        }
     }
 }

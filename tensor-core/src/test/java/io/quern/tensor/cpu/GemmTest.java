@@ -175,6 +175,42 @@ class GemmTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource(
+            value = DType.class,
+            names = {"F32", "BF16", "F16"})
+    void fewRowsHaveTheBitsOfOneRow(DType type) {
+        for (Layout lb : new Layout[] {Layout.N, Layout.T}) {
+            for (int[] s : new int[][] {{8, 70, 77}, {5, 301, 130}, {2, 9, 3}}) {
+                try (var f = new GemmFixture(s[0], s[1], s[2], Layout.N, lb, type, 1, normal(8))) {
+                    float[] all = f.result(GemmTest::gemm);
+                    float[] each = f.result(g -> {
+                        for (int i = 0; i < g.m(); i++) {
+                            gemm(new GemmCall(
+                                    1, g.n(), g.k(), g.aAt(i, 0), g.aRow(), 1, type, g.b(), g.bRow(), g.bCol(),
+                                    g.cAt(i, 0), g.ldc(), 0, false));
+                        }
+                    });
+                    assertArrayEquals(each, all);
+                }
+            }
+        }
+    }
+
+    @Test
+    void compiledCodeGivesTheBitsOfTheInterpreter() {
+        for (Layout lb : new Layout[] {Layout.N, Layout.T}) {
+            for (int m : new int[] {1, 3, 16}) {
+                try (var f = new GemmFixture(m, 50, 90, Layout.N, lb, DType.F32, 0, normal(9))) {
+                    float[] cold = f.result(GemmTest::f32);
+                    for (int round = 0; round < 400; round++) {
+                        assertArrayEquals(cold, f.result(GemmTest::f32));
+                    }
+                }
+            }
+        }
+    }
+
     @Test
     void nanAndInfinityPropagate() {
         for (int m : new int[] {1, 3, 20}) {
