@@ -1,0 +1,152 @@
+package io.quern.tensor.cpu;
+
+import static io.quern.tensor.cpu.AttentionPack.KC;
+import static io.quern.tensor.cpu.AttentionPack.R;
+import static io.quern.tensor.cpu.AttentionPack.W;
+
+import io.quern.tensor.cpu.AttentionKernels.Call;
+import io.quern.tensor.cpu.AttentionKernels.Rows;
+import java.util.Arrays;
+
+/**
+ * Attention of many queries. A task is a head of a sequence, or a part of its queries where there are many; it packs the
+ * keys and values that its queries see, and goes through its queries a tile of rows at a time, each over the keys in
+ * blocks of KC: scores, softmax with the running maximum and sum of Milakov and Gimelshein (2018), weighted sum of values.
+ */
+final class AttentionForward {
+    /** Queries of a task at most; packing costs about a hundredth of this many queries. */
+    private static final int PART = 512;
+
+    private AttentionForward() {}
+
+    static void run(Call c, Rows out, long lse) {
+        int parts = (c.queries() + PART - 1) / PART;
+        int perPart = GemmPack.up((c.queries() + parts - 1) / parts, R);
+        int tasks = c.batch() * c.heads() * parts;
+        Workers.parallelFor(tasks, t -> {
+            int head = t / parts % c.heads();
+            int b = t / parts / c.heads();
+            // Causal parts grow; the longest go first.
+            int first = (parts - 1 - t % parts) * perPart;
+            new Task(c, b, head, out, lse).run(first, Math.min(c.queries(), first + perPart));
+        });
+    }
+
+    private static final class Task {
+        final Call c;
+        final int b;
+        final int head;
+        final Rows out;
+        final long lse;
+        final int size;
+        final int wide; // head size rounded up to tiles
+        final int plane; // one stretch of packed queries
+        final float[] max = new float[R];
+        final float[] sum = new float[R];
+        float[] keys;
+        float[] values;
+        float[] q;
+        float[] p;
+        float[] o;
+        float[] tile;
+
+        Task(Call c, int b, int head, Rows out, long lse) {
+            this.c = c;
+            this.b = b;
+            this.head = head;
+            this.out = out;
+            this.lse = lse;
+            size = c.size();
+            wide = GemmPack.up(size, W);
+            plane = R * KC;
+        }
+
+        void run(int first, int end) {
+            if (first >= end) {
+                return;
+            }
+            int n = c.visible(end - 1);
+            int g = c.keyHead(head);
+            keys = GemmScratch.take(Math.max(1, AttentionPack.transposedLength(c, n)));
+            values = GemmScratch.take(Math.max(1, AttentionPack.panelsLength(c, n)));
+            q = GemmScratch.take((size + KC - 1) / KC * plane + 1);
+            p = GemmScratch.take(plane);
+            o = GemmScratch.take(R * wide + 1);
+            tile = GemmScratch.take(R * W);
+            AttentionPack.transposed(c, c.k(), b, g, n, keys);
+            AttentionPack.panels(c, c.v(), b, g, n, values);
+            for (int i = first; i < end; i += R) {
+                rows(i, Math.min(R, end - i));
+            }
+            for (float[] a : new float[][] {keys, values, q, p, o, tile}) {
+                GemmScratch.give(a);
+            }
+        }
+
+        private void rows(int i0, int rows) {
+            for (int r = 0; r < rows; r++) {
+                AttentionPack.left(
+                        c.q().at(b, i0 + r, head), size, (float) c.options().scale(), r, plane, q);
+            }
+            Arrays.fill(o, 0, R * wide, 0);
+            Arrays.fill(max, Float.NEGATIVE_INFINITY);
+            Arrays.fill(sum, 0);
+            int n = c.visible(i0 + rows - 1);
+            for (int j0 = 0; j0 < n; j0 += KC) {
+                int some = Math.min(KC, n - j0);
+                AttentionPack.scores(q, 0, plane, rows, keys, j0, some, size, tile, p, 0);
+                for (int r = 0; r < rows; r++) {
+                    softmax(i0 + r, r, j0, some);
+                }
+                AttentionPack.product(p, 0, rows, 0, some, values, j0 / KC, size, tile, o, 0, wide);
+            }
+            for (int r = 0; r < rows; r++) {
+                finish(i0 + r, r);
+            }
+        }
+
+        /** Turns the scores of a row into weights relative to the running maximum, and what came before to match. */
+        private void softmax(int i, int r, int j0, int some) {
+            int at = r * KC;
+            int seen = Math.max(0, Math.min(some, c.visible(i) - j0));
+            Arrays.fill(p, at + seen, at + GemmPack.up(some, Lanes.L), Float.NEGATIVE_INFINITY);
+            if (c.keyMask() != 0) {
+                for (int j = 0; j < seen; j++) {
+                    if (c.hidden(b, j0 + j)) {
+                        p[at + j] = Float.NEGATIVE_INFINITY;
+                    }
+                }
+            }
+            int padded = GemmPack.up(some, Lanes.L);
+            float top = Math.max(max[r], SoftmaxRow.max(p, at, padded));
+            if (top == Float.NEGATIVE_INFINITY) {
+                Arrays.fill(p, at, at + padded, 0); // nothing seen yet
+                return;
+            }
+            float s = SoftmaxRow.exp(p, at, padded, top);
+            if (max[r] != top) {
+                float shrink = (float) Math.exp(max[r] - top);
+                sum[r] *= shrink;
+                SoftmaxRow.scale(o, r * wide, wide, shrink);
+                max[r] = top;
+            }
+            sum[r] += s;
+            if (c.options().dropout() > 0) {
+                AttentionDropout.apply(c, c.weight(b, head, i) + j0, p, at, seen);
+            }
+        }
+
+        private void finish(int i, int r) {
+            long to = out.at(b, i, head);
+            long l = lse + Float.BYTES * (((long) b * c.heads() + head) * c.queries() + i);
+            if (max[r] == Float.NEGATIVE_INFINITY) {
+                OffHeap.zero(to, (long) Float.BYTES * size);
+                OffHeap.setFloat(l, Float.NEGATIVE_INFINITY);
+                return;
+            }
+            SoftmaxRow.scale(o, r * wide, wide, 1 / sum[r]);
+            OffHeap.write(o, r * wide, to, size);
+            OffHeap.setFloat(l, max[r] + (float) Math.log(sum[r]));
+        }
+    }
+}
