@@ -1,7 +1,9 @@
 package io.quern.tensor.cpu;
 
-import static io.quern.tensor.cpu.AttentionPack.KC;
+import static io.quern.tensor.cpu.AttentionPack.KEYS;
+import static io.quern.tensor.cpu.AttentionPack.PITCH;
 import static io.quern.tensor.cpu.AttentionPack.R;
+import static io.quern.tensor.cpu.AttentionPack.STRIDE;
 import static io.quern.tensor.cpu.AttentionPack.W;
 
 import io.quern.tensor.cpu.AttentionKernels.Call;
@@ -16,7 +18,7 @@ import jdk.incubator.vector.FloatVector;
  * dV += P^T dO, dQ += dS K, dK += dS^T Q. Overwrites its results. Source: Dao et al., FlashAttention (2022), appendix B.
  */
 final class AttentionBackward {
-    /** Queries of a block: four matrices of this many rows of KC weights fit a second-level cache. */
+    /** Queries of a block: two matrices of this many rows of KEYS weights fit a second-level cache. */
     private static final int BLOCK = 128;
 
     private AttentionBackward() {}
@@ -39,7 +41,7 @@ final class AttentionBackward {
         final Rows dv;
         final int size;
         final int wide;
-        final int plane;
+        final int height; // head size rounded up to transposed blocks
         final float[] logSum = new float[BLOCK];
         final float[] delta = new float[BLOCK];
 
@@ -49,14 +51,14 @@ final class AttentionBackward {
         float[] sumK; // gradients [keys, wide]
         float[] sumV;
         float[] sumQ; // gradient of the block of queries [BLOCK, wide]
-        float[] q; // the block of queries (scaled) and of dO, as left operands and as panels
+        float[] rows; // of queries or dO
+        float[] q; // the block of queries (scaled) and of dO, tile by tile as left operands, and as panels
         float[] dO;
         float[] qPanels;
         float[] dOPanels;
-        float[] p; // weights and gradients of scores [BLOCK, KC], and transposed [KC, KC]
+        float[] p; // weights and gradients of scores [BLOCK, KEYS]
         float[] dS;
-        float[] pT;
-        float[] dST;
+        float[] left; // a part of either as left operand
         float[] tile;
 
         Task(Call c, int b, int g, Rows out, long lse, Rows dOut, Rows dq, Rows dk, Rows dv) {
@@ -71,26 +73,26 @@ final class AttentionBackward {
             this.dv = dv;
             size = c.size();
             wide = GemmPack.up(size, W);
-            plane = (BLOCK + R) * KC;
+            height = GemmPack.up(size, AttentionPack.SIDE);
         }
 
         void run() {
             int n = c.keys();
-            int stretches = (size + KC - 1) / KC;
+            int tiles = (BLOCK + R - 1) / R;
             keysT = GemmScratch.take(AttentionPack.transposedLength(c, n) + 1);
             valuesT = GemmScratch.take(AttentionPack.transposedLength(c, n) + 1);
             keys = GemmScratch.take(AttentionPack.panelsLength(c, n) + 1);
             sumK = GemmScratch.take((n + R) * wide + 1);
             sumV = GemmScratch.take((n + R) * wide + 1);
             sumQ = GemmScratch.take((BLOCK + R) * wide + 1);
-            q = GemmScratch.take(stretches * plane + 1);
-            dO = GemmScratch.take(stretches * plane + 1);
-            qPanels = GemmScratch.take(KC * wide + 1);
-            dOPanels = GemmScratch.take(KC * wide + 1);
-            p = GemmScratch.take(plane);
-            dS = GemmScratch.take(plane);
-            pT = GemmScratch.take((KC + R) * KC);
-            dST = GemmScratch.take((KC + R) * KC);
+            rows = GemmScratch.take(PITCH * (height + AttentionPack.SIDE));
+            q = GemmScratch.take(tiles * height * PITCH + 1);
+            dO = GemmScratch.take(tiles * height * PITCH + 1);
+            qPanels = GemmScratch.take(KEYS * wide + 1);
+            dOPanels = GemmScratch.take(KEYS * wide + 1);
+            p = GemmScratch.take((BLOCK + PITCH) * STRIDE);
+            dS = GemmScratch.take((BLOCK + PITCH) * STRIDE);
+            left = GemmScratch.take(KEYS * PITCH);
             tile = GemmScratch.take(R * W);
             AttentionPack.transposed(c, c.k(), b, g, n, keysT);
             AttentionPack.transposed(c, c.v(), b, g, n, valuesT);
@@ -109,7 +111,7 @@ final class AttentionBackward {
                 OffHeap.write(sumV, j * wide, dv.at(b, j, g), size);
             }
             for (float[] a : new float[][] {
-                keysT, valuesT, keys, sumK, sumV, sumQ, q, dO, qPanels, dOPanels, p, dS, pT, dST, tile
+                keysT, valuesT, keys, sumK, sumV, sumQ, rows, q, dO, qPanels, dOPanels, p, dS, left, tile
             }) {
                 GemmScratch.give(a);
             }
@@ -119,18 +121,21 @@ final class AttentionBackward {
             float scale = (float) c.options().scale();
             for (int r = 0; r < count; r++) {
                 long from = dOut.at(b, i0 + r, head);
-                AttentionPack.left(c.q().at(b, i0 + r, head), size, scale, r, plane, q);
-                AttentionPack.left(from, size, 1, r, plane, dO);
                 AttentionPack.panelRow(c.q().at(b, i0 + r, head), size, 0, r, qPanels);
                 AttentionPack.panelRow(from, size, 0, r, dOPanels);
                 logSum[r] = OffHeap.getFloat(
                         lse + Float.BYTES * (((long) b * c.heads() + head) * c.queries() + i0 + r));
                 delta[r] = dot(from, out.at(b, i0 + r, head), size);
             }
+            for (int r = 0; r < count; r += R) {
+                int some = Math.min(R, count - r);
+                left(c.q(), head, i0 + r, some, scale, q, r / R * height * PITCH);
+                left(dOut, head, i0 + r, some, 1, dO, r / R * height * PITCH);
+            }
             Arrays.fill(sumQ, 0, count * wide, 0);
             int n = c.visible(i0 + count - 1);
-            for (int j0 = 0; j0 < n; j0 += KC) {
-                block(head, i0, count, j0, Math.min(KC, n - j0));
+            for (int j0 = 0; j0 < n; j0 += KEYS) {
+                block(head, i0, count, j0, Math.min(KEYS, n - j0));
             }
             for (int r = 0; r < count; r++) {
                 SoftmaxRow.scale(sumQ, r * wide, wide, scale);
@@ -138,42 +143,51 @@ final class AttentionBackward {
             }
         }
 
+        /** Some rows of queries or dO as the left operand of a tile. */
+        private void left(Rows x, int head, int i, int count, float factor, float[] to, int at) {
+            int stride = height + AttentionPack.SIDE;
+            for (int r = 0; r < count; r++) {
+                OffHeap.read(x.at(b, i + r, head), rows, r * stride, size);
+                for (int d = r * stride; factor != 1 && d < r * stride + size; d++) {
+                    rows[d] *= factor;
+                }
+            }
+            AttentionPack.left(rows, 0, stride, size, to, at);
+        }
+
         private void block(int head, int i0, int count, int j0, int some) {
             for (int r = 0; r < count; r += R) {
-                int rows = Math.min(R, count - r);
-                int seen = Math.min(some, c.visible(i0 + r + rows - 1) - j0);
+                int high = Math.min(R, count - r);
+                int panel = r / R * height * PITCH;
+                int seen = Math.min(some, c.visible(i0 + r + high - 1) - j0);
                 if (seen > 0) {
-                    AttentionPack.scores(q, r, plane, rows, keysT, j0, seen, size, tile, p, r * KC);
-                    AttentionPack.scores(dO, r, plane, rows, valuesT, j0, seen, size, tile, dS, r * KC);
+                    AttentionPack.scores(q, panel, high, keysT, j0, seen, size, tile, p, r * STRIDE);
+                    AttentionPack.scores(dO, panel, high, valuesT, j0, seen, size, tile, dS, r * STRIDE);
                 }
-                for (int k = r; k < r + rows; k++) {
+                for (int k = r; k < r + high; k++) {
                     weights(head, i0 + k, k, j0, some);
                 }
                 if (seen > 0) {
-                    AttentionPack.product(dS, r * KC, rows, 0, seen, keys, j0 / KC, size, tile, sumQ, r * wide, wide);
-                }
-            }
-            // Rows past the last query are transposed too, whatever they hold; no product reads them.
-            for (int r = 0; r < count; r += 16) {
-                for (int j = 0; j < some; j += 16) {
-                    GemmTranspose.block(p, r * KC + j, KC, pT, j * KC + r, KC);
-                    GemmTranspose.block(dS, r * KC + j, KC, dST, j * KC + r, KC);
+                    AttentionPack.left(dS, r * STRIDE, STRIDE, seen, left, 0);
+                    AttentionPack.product(left, 0, high, 0, seen, keys, j0 / KEYS, size, tile, sumQ, r * wide, wide);
                 }
             }
             for (int j = 0; j < some; j += R) {
-                int rows = Math.min(R, some - j);
+                int high = Math.min(R, some - j);
                 int first = Math.max(0, c.firstQuery(j0 + j) - i0);
                 if (first < count) {
                     int to = (j0 + j) * wide;
-                    AttentionPack.product(pT, j * KC, rows, first, count, dOPanels, 0, size, tile, sumV, to, wide);
-                    AttentionPack.product(dST, j * KC, rows, first, count, qPanels, 0, size, tile, sumK, to, wide);
+                    AttentionPack.leftColumns(p, j, first, count, left);
+                    AttentionPack.product(left, 0, high, first, count, dOPanels, 0, size, tile, sumV, to, wide);
+                    AttentionPack.leftColumns(dS, j, first, count, left);
+                    AttentionPack.product(left, 0, high, first, count, qPanels, 0, size, tile, sumK, to, wide);
                 }
             }
         }
 
         /** From a row of scores and of dP, the weights (dropped as in the forward run) and the gradients of the scores. */
         private void weights(int head, int i, int r, int j0, int some) {
-            int at = r * KC;
+            int at = r * STRIDE;
             int padded = GemmPack.up(some, 16);
             int seen = logSum[r] == Float.NEGATIVE_INFINITY ? 0 : Math.max(0, Math.min(some, c.visible(i) - j0));
             int whole = GemmPack.up(seen, Lanes.L);

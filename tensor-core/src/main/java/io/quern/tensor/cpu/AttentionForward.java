@@ -1,7 +1,9 @@
 package io.quern.tensor.cpu;
 
-import static io.quern.tensor.cpu.AttentionPack.KC;
+import static io.quern.tensor.cpu.AttentionPack.KEYS;
+import static io.quern.tensor.cpu.AttentionPack.PITCH;
 import static io.quern.tensor.cpu.AttentionPack.R;
+import static io.quern.tensor.cpu.AttentionPack.STRIDE;
 import static io.quern.tensor.cpu.AttentionPack.W;
 
 import io.quern.tensor.cpu.AttentionKernels.Call;
@@ -11,7 +13,7 @@ import java.util.Arrays;
 /**
  * Attention of many queries. A task is a head of a sequence, or a part of its queries where there are many; it packs the
  * keys and values that its queries see, and goes through its queries a tile of rows at a time, each over the keys in
- * blocks of KC: scores, softmax with the running maximum and sum of Milakov and Gimelshein (2018), weighted sum of values.
+ * blocks of KEYS: scores, softmax with the running maximum and sum of Milakov and Gimelshein (2018), weighted sum of values.
  */
 final class AttentionForward {
     /** Queries of a task at most; packing costs about a hundredth of this many queries. */
@@ -40,13 +42,15 @@ final class AttentionForward {
         final long lse;
         final int size;
         final int wide; // head size rounded up to tiles
-        final int plane; // one stretch of packed queries
+        final int height; // head size rounded up to transposed blocks
         final float[] max = new float[R];
         final float[] sum = new float[R];
         float[] keys;
         float[] values;
+        float[] rows; // of the queries
         float[] q;
         float[] p;
+        float[] weights; // p as a left operand
         float[] o;
         float[] tile;
 
@@ -58,7 +62,7 @@ final class AttentionForward {
             this.lse = lse;
             size = c.size();
             wide = GemmPack.up(size, W);
-            plane = R * KC;
+            height = GemmPack.up(size, AttentionPack.SIDE);
         }
 
         void run(int first, int end) {
@@ -69,45 +73,57 @@ final class AttentionForward {
             int g = c.keyHead(head);
             keys = GemmScratch.take(Math.max(1, AttentionPack.transposedLength(c, n)));
             values = GemmScratch.take(Math.max(1, AttentionPack.panelsLength(c, n)));
-            q = GemmScratch.take((size + KC - 1) / KC * plane + 1);
-            p = GemmScratch.take(plane);
+            rows = GemmScratch.take(PITCH * (height + AttentionPack.SIDE));
+            q = GemmScratch.take(Math.max(1, height * PITCH));
+            p = GemmScratch.take(PITCH * STRIDE);
+            weights = GemmScratch.take(KEYS * PITCH);
             o = GemmScratch.take(R * wide + 1);
             tile = GemmScratch.take(R * W);
             AttentionPack.transposed(c, c.k(), b, g, n, keys);
             AttentionPack.panels(c, c.v(), b, g, n, values);
             for (int i = first; i < end; i += R) {
-                rows(i, Math.min(R, end - i));
+                tile(i, Math.min(R, end - i));
             }
-            for (float[] a : new float[][] {keys, values, q, p, o, tile}) {
+            for (float[] a : new float[][] {keys, values, rows, q, p, weights, o, tile}) {
                 GemmScratch.give(a);
             }
         }
 
-        private void rows(int i0, int rows) {
-            for (int r = 0; r < rows; r++) {
-                AttentionPack.left(
-                        c.q().at(b, i0 + r, head), size, (float) c.options().scale(), r, plane, q);
+        private void tile(int i0, int count) {
+            int stride = height + AttentionPack.SIDE;
+            for (int r = 0; r < count; r++) {
+                OffHeap.read(c.q().at(b, i0 + r, head), rows, r * stride, size);
+                scale(rows, r * stride, size);
             }
+            AttentionPack.left(rows, 0, stride, size, q, 0);
             Arrays.fill(o, 0, R * wide, 0);
             Arrays.fill(max, Float.NEGATIVE_INFINITY);
             Arrays.fill(sum, 0);
-            int n = c.visible(i0 + rows - 1);
-            for (int j0 = 0; j0 < n; j0 += KC) {
-                int some = Math.min(KC, n - j0);
-                AttentionPack.scores(q, 0, plane, rows, keys, j0, some, size, tile, p, 0);
-                for (int r = 0; r < rows; r++) {
+            int n = c.visible(i0 + count - 1);
+            for (int j0 = 0; j0 < n; j0 += KEYS) {
+                int some = Math.min(KEYS, n - j0);
+                AttentionPack.scores(q, 0, count, keys, j0, some, size, tile, p, 0);
+                for (int r = 0; r < count; r++) {
                     softmax(i0 + r, r, j0, some);
                 }
-                AttentionPack.product(p, 0, rows, 0, some, values, j0 / KC, size, tile, o, 0, wide);
+                AttentionPack.left(p, 0, STRIDE, some, weights, 0);
+                AttentionPack.product(weights, 0, count, 0, some, values, j0 / KEYS, size, tile, o, 0, wide);
             }
-            for (int r = 0; r < rows; r++) {
+            for (int r = 0; r < count; r++) {
                 finish(i0 + r, r);
+            }
+        }
+
+        private void scale(float[] x, int at, int n) {
+            float factor = (float) c.options().scale();
+            for (int d = at; d < at + n; d++) {
+                x[d] *= factor;
             }
         }
 
         /** Turns the scores of a row into weights relative to the running maximum, and what came before to match. */
         private void softmax(int i, int r, int j0, int some) {
-            int at = r * KC;
+            int at = r * STRIDE;
             int seen = Math.max(0, Math.min(some, c.visible(i) - j0));
             Arrays.fill(p, at + seen, at + GemmPack.up(some, Lanes.L), Float.NEGATIVE_INFINITY);
             if (c.keyMask() != 0) {

@@ -14,10 +14,17 @@ final class AttentionPack {
     /** Rows of a tile. */
     static final int R = KERNEL.rows();
 
-    static final int KC = GemmKernel.KC;
+    /** Distance of the columns of a left operand. */
+    static final int PITCH = KERNEL.pitch();
+
+    /** Keys of a block. */
+    static final int KEYS = 256;
+
+    /** Distance of the rows of scores in a block; not a power of two, so that they spread over the cache. */
+    static final int STRIDE = KEYS + 16;
 
     /** Side of a transposed block. */
-    private static final int SIDE = 16;
+    static final int SIDE = 16;
 
     private AttentionPack() {}
 
@@ -45,19 +52,19 @@ final class AttentionPack {
             }
             int panel = j / W * height * W + j % W;
             for (int d = 0; d < height; d += SIDE) {
-                GemmTranspose.block(strip, d, stride, to, panel + d * W, W);
+                GemmTranspose.block(SIDE, strip, d, stride, to, panel + d * W, W);
             }
         }
         GemmScratch.give(strip);
     }
 
     /**
-     * Rows 0 to n - 1 in blocks of KC rows, each cut into panels of W columns: element d of row j goes to
-     * {@code to[((j / KC) * C + d / W) * KC * W + (j % KC) * W + d % W]}, with C panels across the head size.
+     * Rows 0 to n - 1 in blocks of KEYS rows, each cut into panels of W columns: element d of row j goes to
+     * {@code to[((j / KEYS) * C + d / W) * KEYS * W + (j % KEYS) * W + d % W]}, with C panels across the head size.
      */
     static void panels(Call c, Rows x, int b, int g, int n, float[] to) {
         for (int j = 0; j < n; j++) {
-            panelRow(key(c, x, b, j, g), c.size(), j / KC, j % KC, to);
+            panelRow(key(c, x, b, j, g), c.size(), j / KEYS, j % KEYS, to);
         }
     }
 
@@ -65,7 +72,7 @@ final class AttentionPack {
     static void panelRow(long from, int size, int block, int row, float[] to) {
         int across = (size + W - 1) / W;
         for (int p = 0; p < across; p++) {
-            int at = (block * across + p) * KC * W + row * W;
+            int at = (block * across + p) * KEYS * W + row * W;
             int length = Math.min(W, size - p * W);
             OffHeap.read(from + 4L * p * W, to, at, length);
             Arrays.fill(to, at + length, at + W, 0);
@@ -79,23 +86,26 @@ final class AttentionPack {
 
     /** Floats that {@link #panels} needs for n rows. */
     static int panelsLength(Call c, int n) {
-        return GemmPack.up(n, KC) * GemmPack.up(c.size(), W);
+        return GemmPack.up(n, KEYS) * GemmPack.up(c.size(), W);
     }
 
     /**
-     * Rows of up to KC elements each as the left operand of a tile; longer ones in stretches, {@code plane} apart:
-     * element d of row r goes to {@code to[(d / KC) * plane + r * KC + d % KC]}.
+     * Rows of a heap array as the left operand of a tile: element k of row r goes to {@code to[at + k * PITCH + r]}, for k
+     * up to n rounded up to 16. Reads PITCH rows; what is in those past the tile's does no harm.
      */
-    static void left(long from, int size, float factor, int r, int plane, float[] to) {
-        for (int d = 0; d < size; d += KC) {
-            int length = Math.min(KC, size - d);
-            int at = d / KC * plane + r * KC;
-            OffHeap.read(from + 4L * d, to, at, length);
-            if (factor != 1) {
-                for (int e = at; e < at + length; e++) {
-                    to[e] *= factor;
-                }
-            }
+    static void left(float[] rows, int from, int stride, int n, float[] to, int at) {
+        for (int k = 0; k < n; k += SIDE) {
+            GemmTranspose.block(PITCH, rows, from + k, stride, to, at + k * PITCH, PITCH);
+        }
+    }
+
+    /**
+     * Columns of a heap array as the left operand of a tile whose rows they are: {@code from[at + k * STRIDE + r]} goes to
+     * {@code to[k * PITCH + r]}, for k from k0 to k1 - 1.
+     */
+    static void leftColumns(float[] from, int at, int k0, int k1, float[] to) {
+        for (int k = k0; k < k1; k++) {
+            System.arraycopy(from, at + k * STRIDE, to, k * PITCH, PITCH);
         }
     }
 
@@ -115,34 +125,43 @@ final class AttentionPack {
     }
 
     /**
-     * Scores of a tile of rows against panels of {@link #transposed} keys: {@code to[at + i * KC + j]} for keys
-     * {@code from to from + n - 1} of the panels, n rounded up to W.
+     * Scores of a tile of rows, {@code left[row + d * PITCH + r]}, against {@link #transposed} keys: for keys
+     * {@code from to from + n - 1}, n rounded up to W, to {@code to[at + r * STRIDE + j]}.
      */
     static void scores(
-            float[] left, int row, int plane, int rows, float[] keys, int from, int n, int size, float[] tile, float[] to,
-            int at) {
+            float[] left, int row, int rows, float[] keys, int from, int n, int size, float[] tile, float[] to, int at) {
         int height = GemmPack.up(size, SIDE);
         for (int j = 0; j < n; j += W) {
             int panel = (from + j) / W * height * W;
-            for (int d = 0; d < size; d += KC) {
-                KERNEL.tile(
-                        rows, Math.min(KC, size - d), left, d / KC * plane + row * KC, keys, panel + d * W, tile);
-                put(tile, rows, W, to, at + j, KC, d > 0);
+            for (int d = 0; d < size; d += GemmKernel.KC) {
+                int length = Math.min(GemmKernel.KC, size - d);
+                KERNEL.tile(rows, length, left, row + d * PITCH, keys, panel + d * W, tile);
+                put(tile, rows, W, to, at + j, STRIDE, d > 0);
             }
         }
     }
 
     /**
-     * Adds the product of a tile of rows, {@code left[at + i * KC + k]}, and one block of {@link #panels}, over k from
-     * {@code k0} to {@code k1}: to {@code to[toAt + i * stride + d]}, with room for the head size rounded up to W.
+     * Adds the product of a tile of rows, {@code left[at + k * PITCH + r]}, and one block of {@link #panels}, over k from
+     * {@code k0} to {@code k1 - 1}: to {@code to[toAt + r * stride + d]}, with room for the head size rounded up to W.
      */
     static void product(
-            float[] left, int at, int rows, int k0, int k1, float[] panels, int block, int size, float[] tile, float[] to,
-            int toAt, int stride) {
+            float[] left,
+            int at,
+            int rows,
+            int k0,
+            int k1,
+            float[] panels,
+            int block,
+            int size,
+            float[] tile,
+            float[] to,
+            int toAt,
+            int stride) {
         int across = (size + W - 1) / W;
         for (int p = 0; p < across; p++) {
-            int panel = (block * across + p) * KC * W;
-            KERNEL.tile(rows, k1 - k0, left, at + k0, panels, panel + k0 * W, tile);
+            int panel = (block * across + p) * KEYS * W;
+            KERNEL.tile(rows, k1 - k0, left, at + k0 * PITCH, panels, panel + k0 * W, tile);
             put(tile, rows, W, to, toAt + p * W, stride, true);
         }
     }

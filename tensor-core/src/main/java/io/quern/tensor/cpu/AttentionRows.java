@@ -1,6 +1,5 @@
 package io.quern.tensor.cpu;
 
-import io.quern.tensor.Rng;
 import io.quern.tensor.cpu.AttentionKernels.Call;
 import io.quern.tensor.cpu.AttentionKernels.Rows;
 import jdk.incubator.vector.FloatVector;
@@ -59,7 +58,7 @@ final class AttentionRows {
         }
         float sum = SoftmaxRow.exp(p, 0, padded, max);
         if (c.options().dropout() > 0) {
-            drop(c, c.weight(b, head, i), p, n);
+            AttentionDropout.apply(c, c.weight(b, head, i), p, 0, n);
         }
         float inverse = 1 / sum;
         for (int d = 0; d < c.size(); d += 4 * L) {
@@ -72,15 +71,6 @@ final class AttentionRows {
             }
         }
         return max + (float) Math.log(sum);
-    }
-
-    private static void drop(Call c, long first, float[] p, int n) {
-        float probability = (float) c.options().dropout();
-        float scale = c.dropoutScale();
-        for (int j = 0; j < n; j++) {
-            int bits = Rng.bits(c.options().seed(), c.options().stream(), first + j);
-            p[j] = Rng.toUniform(bits) < probability ? 0 : p[j] * scale;
-        }
     }
 
     private static float dot(float[] q, long k, int size) {

@@ -70,7 +70,8 @@ final class VectorKernels implements Kernels {
             case Reduce r -> ReduceKernels.run(r, in, out[0]);
             case MatMul m -> scalar.run(op, in, out);
             case Norm n -> NormKernels.run(n, in, out);
-            case Attention a -> scalar.run(op, in, out);
+            case Attention.Forward a -> AttentionKernels.forward(in, out, a.options());
+            case Attention.Gradient a -> AttentionKernels.backward(in, out, a.options());
             case Index i -> IndexKernels.run(i, in, out[0]);
             case Loss l -> LossKernels.run(l, in, out);
             case Update.Accumulate a -> UpdateKernels.accumulate(in[0], in[1], (float) a.factor());
