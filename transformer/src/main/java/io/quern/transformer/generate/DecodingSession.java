@@ -1,0 +1,104 @@
+package io.quern.transformer.generate;
+
+import io.quern.tensor.Scope;
+import io.quern.tensor.Tensor;
+import io.quern.tensor.TensorException;
+import io.quern.transformer.CausalLanguageModel;
+import io.quern.transformer.KvCache;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+
+/** A model at work on some sequences: tokens go in, scores of the next tokens come out, once a step. */
+final class DecodingSession implements AutoCloseable {
+    /** Tokens of the prompt that go through the model at once: enough to be efficient, few enough to be cancelled soon. */
+    private static final int CHUNK = 512;
+
+    private final CausalLanguageModel model;
+    private final KvCache cache;
+    private final int vocabSize;
+    private final boolean logProbabilities;
+    private float[] scores = new float[0];
+    private int rows;
+
+    private long prefillNanos;
+    private int prefillTokens;
+    private long decodeNanos;
+    private long decodeTokens;
+
+    /**
+     * @param sequences the most that will be decoded at a time
+     * @param logProbabilities whether scores are logarithms of probabilities instead of logits
+     */
+    DecodingSession(CausalLanguageModel model, int sequences, boolean logProbabilities) {
+        this.model = model;
+        this.cache = model.newCache(sequences);
+        this.vocabSize = model.vocabSize();
+        this.logProbabilities = logProbabilities;
+    }
+
+    int vocabSize() {
+        return vocabSize;
+    }
+
+    /**
+     * Runs the prompt as the only sequence.
+     *
+     * @param room how many tokens will follow
+     * @return false if cancelled before the end
+     */
+    boolean prefill(int[] prompt, int room, Cancellation cancellation) {
+        long start = System.nanoTime();
+        cache.reserve(Math.min(model.contextLength(), prompt.length + Math.min(room, CHUNK)));
+        for (int at = 0; at < prompt.length; at += CHUNK) {
+            if (cancellation.isRequested()) {
+                return false;
+            }
+            forward(Arrays.copyOfRange(prompt, at, Math.min(prompt.length, at + CHUNK)), 1);
+        }
+        prefillTokens = prompt.length;
+        prefillNanos = System.nanoTime() - start;
+        return true;
+    }
+
+    /** Goes on with {@code tokens[i]} after the old sequence {@code parents[i]}, as the new sequence i. */
+    void step(int[] parents, int[] tokens) {
+        long start = System.nanoTime();
+        cache.select(parents);
+        forward(tokens, tokens.length);
+        decodeTokens += tokens.length;
+        decodeNanos += System.nanoTime() - start;
+    }
+
+    private void forward(int[] tokens, int sequences) {
+        Scope.run(() -> {
+            Tensor last = model.lastLogits(Tensor.of(tokens, sequences, tokens.length / sequences), cache);
+            Tensor result = logProbabilities ? last.logSoftmax() : last;
+            int size = Math.multiplyExact(sequences, vocabSize);
+            if (scores.length < size) {
+                scores = new float[size];
+            }
+            result.readInto(MemorySegment.ofArray(scores).asSlice(0, 4L * size));
+            rows = sequences;
+            return null;
+        });
+    }
+
+    /** Copies the scores of what follows sequence {@code row}. */
+    void scores(int row, float[] into) {
+        System.arraycopy(scores, java.util.Objects.checkIndex(row, rows) * vocabSize, into, 0, vocabSize);
+        for (float s : into) {
+            if (s != s) {
+                throw new TensorException("the model's logits are not numbers (NaN); its weights may be damaged");
+            }
+        }
+    }
+
+    GenerationResult.Timings timings() {
+        return new GenerationResult.Timings(prefillNanos / 1e9, prefillTokens, decodeNanos / 1e9, decodeTokens);
+    }
+
+    @Override
+    public void close() {
+        cache.close();
+    }
+}
