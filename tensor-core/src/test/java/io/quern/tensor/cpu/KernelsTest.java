@@ -1,12 +1,14 @@
 package io.quern.tensor.cpu;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
 import io.quern.tensor.DType;
 import io.quern.tensor.Gradients;
 import io.quern.tensor.Scope;
+import io.quern.tensor.Shape;
 import io.quern.tensor.Tape;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.check.Compare;
@@ -14,8 +16,11 @@ import io.quern.tensor.check.OpCase;
 import io.quern.tensor.check.OpCatalog;
 import io.quern.tensor.check.Tolerance;
 import io.quern.tensor.op.CustomOp;
+import io.quern.tensor.op.Elementwise;
 import io.quern.tensor.op.Op;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Stream;
@@ -43,7 +48,7 @@ class KernelsTest {
     /** The backend compares; the gradient adds the operations of the way back on operands as they occur there. */
     private static void run(OpCase c, DType dtype) {
         c.run(c.operands(SEED, dtype, GuardedBackend.CHECKED));
-        if (dtype.isFloating() && !c.differentiable().isEmpty()) {
+        if ((dtype == DType.F32 || dtype == DType.BF16) && !c.differentiable().isEmpty()) {
             List<Tensor> operands = c.operands(SEED, dtype, GuardedBackend.CHECKED);
             c.differentiable().forEach(i -> operands.get(i).requireGrad());
             Gradients g = Tape.gradients(() -> c.run(operands).getFirst().sum());
@@ -103,7 +108,7 @@ class KernelsTest {
 
     @Test
     void everyOperationHasACase() {
-        Set<Class<?>> missing = records(Op.class, new java.util.HashSet<>());
+        Set<Class<?>> missing = records(Op.class, new HashSet<>());
         for (OpCase c : OpCatalog.all()) {
             Scope.run(() -> {
                 DType dtype = c.dtypes().contains(DType.F32) ? DType.F32 : DType.I32;
@@ -114,7 +119,7 @@ class KernelsTest {
         assertEquals(Set.of(), missing, "operations without a case in OpCatalog");
     }
 
-    /** The gradients of the catalogue use every operation that exists for them, so nothing but the cases is dead. */
+    /** The records below a sealed type. */
     private static Set<Class<?>> records(Class<?> type, Set<Class<?>> found) {
         if (type.isSealed()) {
             for (Class<?> sub : type.getPermittedSubclasses()) {
@@ -144,15 +149,15 @@ class KernelsTest {
         Tensor x = Tensor.from(
                 GuardedBackend.SCALAR,
                 DType.F32,
-                io.quern.tensor.Shape.of(3),
-                java.lang.foreign.MemorySegment.ofArray(new float[3]));
+                Shape.of(3),
+                MemorySegment.ofArray(new float[3]));
         Tensor y = Tensor.from(
                 GuardedBackend.SCALAR,
                 DType.F32,
-                io.quern.tensor.Shape.of(3),
-                java.lang.foreign.MemorySegment.ofArray(new float[3]));
-        Op op = new io.quern.tensor.op.Elementwise.Affine(x, 1, 0);
-        org.junit.jupiter.api.Assertions.assertThrows(
+                Shape.of(3),
+                MemorySegment.ofArray(new float[3]));
+        Op op = new Elementwise.Affine(x, 1, 0);
+        assertThrows(
                 AssertionError.class, () -> backend.run(op, new Tensor[] {x}, new Tensor[] {y}));
         x.close();
         y.close();
