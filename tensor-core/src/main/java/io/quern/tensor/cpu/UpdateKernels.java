@@ -50,6 +50,9 @@ final class UpdateKernels {
 
     /** target += factor * source in F32, any strides. */
     static void accumulate(Tensor target, Tensor source, float factor) {
+        if (target.size() == 0) {
+            return; // strides of nothing can be anything, and packing would not mend them
+        }
         Runs runs = Runs.of(target.shape(), target.strides(), source.strides());
         if (runs.innerStride(0) == 1 && runs.innerStride(1) == 1) {
             long to = target.address();

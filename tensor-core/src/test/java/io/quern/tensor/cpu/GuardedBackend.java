@@ -53,7 +53,7 @@ final class GuardedBackend implements Backend {
 
         @Override
         public Backend open(int index) {
-            return new GuardedBackend(CHECKED, new ScalarKernels(), new ScalarKernels());
+            return new GuardedBackend(CHECKED, new VectorKernels(), new ScalarKernels());
         }
     }
 

@@ -332,8 +332,9 @@ class VectorKernelsTest {
             for (float y : apply(new Reduce.Softmax(t, true))) {
                 assertTrue(Float.isNaN(y));
             }
-            assertTrue(Float.isNaN(apply(
-                    new Loss.CrossEntropy(t, Tensor.of(new int[] {3}, 1), null, -100, 0))[0]));
+            Tensor target = Tensor.of(new int[] {3}, 1);
+            assertTrue(Float.isNaN(apply(new Loss.CrossEntropy(t, target, null, -100, 0))[0]));
+            target.close();
             t.close();
         }
     }
@@ -347,8 +348,12 @@ class VectorKernelsTest {
         }
         assertArrayEquals(new float[] {0, 1, 0}, apply(new Reduce.Softmax(one, false)));
         assertArrayEquals(new float[] {-INF, 0, -INF}, apply(new Reduce.Softmax(one, true)));
-        assertEquals(0, apply(new Loss.CrossEntropy(one, Tensor.of(new int[] {1}, 1), null, -100, 0))[0]);
-        assertEquals(INF, apply(new Loss.CrossEntropy(one, Tensor.of(new int[] {0}, 1), null, -100, 0))[0]);
+        Tensor second = Tensor.of(new int[] {1}, 1);
+        Tensor first = Tensor.of(new int[] {0}, 1);
+        assertEquals(0, apply(new Loss.CrossEntropy(one, second, null, -100, 0))[0]);
+        assertEquals(INF, apply(new Loss.CrossEntropy(one, first, null, -100, 0))[0]);
+        first.close();
+        second.close();
         none.close();
         one.close();
     }
@@ -376,13 +381,16 @@ class VectorKernelsTest {
     @Test
     void wrongIdsAndTargetsAreNamed() {
         Tensor table = Tensor.zeros(5, 3);
-        TensorException e = assertThrows(
-                TensorException.class, () -> apply(new Index.Embedding(table, Tensor.of(new int[] {1, 5}, 2))));
+        Tensor ids = Tensor.of(new int[] {1, 5}, 2);
+        Tensor targets = Tensor.of(new int[] {0, 1, 2, 3, 0}, 5);
+        TensorException e =
+                assertThrows(TensorException.class, () -> apply(new Index.Embedding(table, ids)));
         assertTrue(e.getMessage().contains("id 5"), e.getMessage());
         e = assertThrows(
-                TensorException.class,
-                () -> apply(new Loss.CrossEntropy(table, Tensor.of(new int[] {0, 1, 2, 3, 0}, 5), null, -100, 0)));
+                TensorException.class, () -> apply(new Loss.CrossEntropy(table, targets, null, -100, 0)));
         assertTrue(e.getMessage().contains("target 3 of row 3"), e.getMessage());
         table.close();
+        ids.close();
+        targets.close();
     }
 }
