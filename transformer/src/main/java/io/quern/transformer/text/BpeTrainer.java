@@ -47,7 +47,6 @@ public final class BpeTrainer {
         void update(Phase phase, long done, long total);
     }
 
-    private static final int CHUNK = 1 << 20;
     private static final int MERGES_PER_UPDATE = 64;
 
     private final Builder options;
@@ -96,13 +95,13 @@ public final class BpeTrainer {
         StringBuilder held = new StringBuilder();
         char[] buffer = new char[1 << 16];
         Document document = new Document();
-        int limit = CHUNK;
+        int limit = options.chunk;
         for (int n = text.read(buffer); n >= 0; n = text.read(buffer)) {
             held.append(buffer, 0, n);
             charsRead += n;
             if (held.length() >= limit) {
                 int cut = options.lineByLine ? held.lastIndexOf("\n") + 1 : cut(held);
-                limit = cut == 0 ? held.length() * 2 : CHUNK;
+                limit = cut == 0 ? held.length() * 2 : options.chunk;
                 if (cut > 0) {
                     document.count(held.substring(0, cut));
                     held.delete(0, cut);
@@ -240,6 +239,7 @@ public final class BpeTrainer {
         private Set<String> specialTokens = new LinkedHashSet<>(List.of("<|endoftext|>"));
         private boolean addPrefixSpace;
         private boolean lineByLine;
+        private int chunk = 1 << 20;
         private Progress progress = (phase, done, total) -> {};
 
         private Builder() {}
@@ -250,6 +250,7 @@ public final class BpeTrainer {
             specialTokens = new LinkedHashSet<>(other.specialTokens);
             addPrefixSpace = other.addPrefixSpace;
             lineByLine = other.lineByLine;
+            chunk = other.chunk;
             progress = other.progress;
         }
 
@@ -293,6 +294,13 @@ public final class BpeTrainer {
             return this;
         }
 
+        /** From how many characters on a part of a text is counted. */
+        Builder chunk(int chars) {
+            chunk = chars;
+            return this;
+        }
+
+        /** Who hears how far the training is; nobody unless set. */
         public Builder progress(Progress listener) {
             progress = Objects.requireNonNull(listener, "listener");
             return this;

@@ -64,7 +64,7 @@ public interface Tokenizer {
      */
     default String decode(int[] ids, boolean skipSpecialTokens) {
         Utf8Decoder utf8 = new Utf8Decoder();
-        StringBuilder text = new StringBuilder(ids.length * 4);
+        StringBuilder text = new StringBuilder((int) Math.min(1 << 20, ids.length * 4L));
         for (int id : ids) {
             if (!(skipSpecialTokens && isSpecial(id))) {
                 utf8.push(bytes(id), text);

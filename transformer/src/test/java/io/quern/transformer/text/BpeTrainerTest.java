@@ -100,27 +100,38 @@ class BpeTrainerTest {
     void chunksDoNotMatter() throws IOException {
         Random random = new Random(4);
         StringBuilder text = new StringBuilder();
-        while (text.length() < 3 << 20) {
+        while (text.length() < 100_000) {
             text.append(CORPUS.get(random.nextInt(CORPUS.size())));
+            text.append(random.nextInt(3) == 0 ? "<end of text>" : random.nextInt(3) == 0 ? "   " : "");
         }
-        BpeTrainer whole = BpeTrainer.builder().vocabSize(500).build();
-        // Special tokens end a text, so that each stretch between them can be added on its own.
-        for (String stretch : text.toString().split("<\\|endoftext\\|>")) {
-            whole.add(stretch);
-        }
-        BpeTrainer chunked = BpeTrainer.builder().vocabSize(500).build();
-        chunked.add(new Reader() {
-            private final Reader all = new StringReader(text.toString());
-
-            @Override
-            public int read(char[] buffer, int offset, int length) throws IOException {
-                return all.read(buffer, offset, Math.min(length, 1 + random.nextInt(5000)));
+        for (boolean prefix : new boolean[] {false, true}) {
+            BpeTrainer.Builder options = BpeTrainer.builder()
+                    .vocabSize(700)
+                    .specialTokens("<end of text>")
+                    .addPrefixSpace(prefix);
+            BpeTrainer whole = options.build();
+            whole.add(text.toString());
+            BpeTrainer stretches = options.build();
+            // Special tokens end a text, so that each stretch between them can be added on its own.
+            for (String stretch : text.toString().split("<end of text>")) {
+                stretches.add(stretch);
             }
+            BpeTrainer chunked = options.chunk(40).build();
+            chunked.add(new Reader() {
+                private final Reader all = new StringReader(text.toString());
 
-            @Override
-            public void close() {}
-        });
-        assertEquals(merges(whole.train()), merges(chunked.train()));
+                @Override
+                public int read(char[] buffer, int offset, int length) throws IOException {
+                    return all.read(buffer, offset, Math.min(length, 1 + random.nextInt(50)));
+                }
+
+                @Override
+                public void close() {}
+            });
+            List<List<String>> expected = merges(whole.train());
+            assertEquals(expected, merges(stretches.train()));
+            assertEquals(expected, merges(chunked.train()));
+        }
     }
 
     @Test
@@ -171,6 +182,8 @@ class BpeTrainerTest {
         BpeTrainer trainer = BpeTrainer.builder().build();
         TokenizerException invalid = assertThrows(TokenizerException.class, () -> trainer.add(file));
         assertTrue(invalid.getMessage().contains("binary: not valid UTF-8"), invalid.getMessage());
+        Files.write(file, new byte[] {'a', (byte) 0xC3});
+        assertThrows(TokenizerException.class, () -> trainer.add(file), "cut inside a character");
         TokenizerException missing =
                 assertThrows(TokenizerException.class, () -> trainer.add(folder.resolve("absent.txt")));
         assertTrue(missing.getMessage().contains("absent.txt"), missing.getMessage());

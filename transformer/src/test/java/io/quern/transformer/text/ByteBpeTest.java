@@ -171,6 +171,17 @@ class ByteBpeTest {
     }
 
     @Test
+    void piecesThatAreTokensMayIgnoreMerges() {
+        ObjectNode json = TestFiles.gpt2TinyJson();
+        ObjectNode model = (ObjectNode) json.get("model");
+        model.putArray("merges");
+        int the = TestFiles.load(json).tokenToId("\u0120the").orElseThrow();
+        assertEquals(4, TestFiles.load(json).encode(" the").length);
+        model.put("ignore_merges", true);
+        assertArrayEquals(new int[] {the}, TestFiles.load(json).encode(" the"));
+    }
+
+    @Test
     void bothFormsOfMerges() {
         ObjectNode json = TestFiles.gpt2TinyJson();
         ObjectNode model = (ObjectNode) json.get("model");

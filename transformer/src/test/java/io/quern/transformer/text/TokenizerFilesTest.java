@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -120,7 +121,7 @@ class TokenizerFilesTest {
         int[] expected = TestFiles.gpt2Tiny().encode("<|endoftext|> the<|endoftext|>");
         assertArrayEquals(expected, tokenizer.encode("the"));
         assertArrayEquals(
-                java.util.Arrays.copyOfRange(expected, 1, expected.length - 1), tokenizer.encode("the", false));
+                Arrays.copyOfRange(expected, 1, expected.length - 1), tokenizer.encode("the", false));
     }
 
     @Test
