@@ -30,7 +30,11 @@ final class AttentionCases {
             new Form(1, 65, 65, 2, 2, 8),
             new Form(2, 3, 9, 6, 2, 32),
             new Form(1, 70, 130, 1, 1, 64),
+            new Form(1, 9, 300, 2, 1, 16),
+            new Form(1, 140, 140, 1, 1, 8),
             new Form(3, 1, 40, 4, 4, 16),
+            new Form(2, 1, 1100, 2, 2, 8),
+            new Form(1, 2, 600, 4, 2, 24),
             new Form(2, 5, 3, 2, 2, 8));
 
     private AttentionCases() {}

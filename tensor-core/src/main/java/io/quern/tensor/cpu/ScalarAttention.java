@@ -4,7 +4,6 @@ import io.quern.tensor.Rng;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.TensorException;
 import io.quern.tensor.op.Attention;
-import java.util.Arrays;
 
 /** Twins of {@link Attention}: B batch, T queries, S keys, H query heads, G key heads, D head size. */
 final class ScalarAttention {
@@ -44,7 +43,7 @@ final class ScalarAttention {
                 new ScalarAttention(f.options(), in[0], in[1], in[2], in[3], in[4]).forward(out);
             case Attention.Gradient g ->
                 new ScalarAttention(g.options(), in[0], in[1], in[2], in[3], null)
-                        .gradient(ScalarMemory.read(in[5]), ScalarMemory.read(in[6]), out);
+                        .gradient(ScalarMemory.read(in[4]), ScalarMemory.read(in[5]), ScalarMemory.read(in[6]), out);
         }
     }
 
@@ -80,10 +79,10 @@ final class ScalarAttention {
     }
 
     /**
-     * With the weights p, dropped and scaled by m, and out = (p m) v: dv = (p m)^T dOut; dp = m (dOut v^T);
-     * ds = p (dp - sum(p dp)); dq = scale ds k; dk = scale ds^T q.
+     * With the weights p, dropped and scaled by m, and y = (p m) v: dv = (p m)^T dy; dp = m (dy v^T); ds = p (dp - sum(p
+     * dp)); dq = scale ds k; dk = scale ds^T q. The sum over the keys is y dy, from the y that was stored.
      */
-    private void gradient(double[] lse, double[] dOut, Tensor[] out) {
+    private void gradient(double[] y, double[] lse, double[] dOut, Tensor[] out) {
         double[] dq = new double[q.length];
         double[] dk = new double[k.length];
         double[] dv = new double[v.length];
@@ -94,14 +93,11 @@ final class ScalarAttention {
                 for (int i = 0; i < queries; i++) {
                     int row = (b * heads + h) * queries + i;
                     int at = query(b, h, i);
-                    Arrays.fill(p, 0);
-                    Arrays.fill(dp, 0);
-                    double sum = 0;
+                    double sum = dot(y, at, dOut, at);
                     for (int j = 0; j < keys; j++) {
                         if (sees(b, i, j)) {
                             p[j] = Math.exp(score(b, h, i, j) - lse[row]);
                             dp[j] = kept(row, j) * dot(dOut, at, v, key(b, h, j));
-                            sum += p[j] * dp[j];
                             add(p[j] * kept(row, j), dOut, at, dv, key(b, h, j));
                         }
                     }
