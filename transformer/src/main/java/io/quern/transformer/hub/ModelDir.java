@@ -63,6 +63,20 @@ public final class ModelDir {
     }
 
     /**
+     * Opens what a user names: a folder, or {@code org/name} in Hugging Face's cache.
+     *
+     * @throws TensorException as {@link #open(Path)} and {@link HfCache#model}
+     */
+    public static ModelDir find(String model) {
+        return find(model, HfCache.ofUser());
+    }
+
+    static ModelDir find(String model, HfCache cache) {
+        boolean cached = !Files.exists(Path.of(model)) && HfCache.isRepository(model);
+        return open(cached ? cache.model(model) : Path.of(model));
+    }
+
+    /**
      * Opens a model among resources, such as those of a jar; its weights are one file and are read into memory.
      *
      * @param name for messages
