@@ -107,7 +107,11 @@ public record Tolerance(double abs, double rel) {
                 };
             case Attention a ->
                 switch (a) {
-                    case Attention.Forward f -> f.q().dim(-1) + f.k().dim(1);
+                    case Attention.Forward f -> {
+                        // A score is of size scale * sqrt(D), up to some D; its rounding error is a relative one of a weight.
+                        int d = f.q().dim(-1);
+                        yield (d + f.k().dim(1)) * Math.max(1, f.options().scale() * d / 16);
+                    }
                     case Attention.Gradient g -> {
                         // Errors of scores and of their gradients, of size sqrt(D), are summed over keys or queries.
                         int d = g.q().dim(-1);

@@ -68,7 +68,7 @@ final class VectorKernels implements Kernels {
         switch (op) {
             case Elementwise e -> ElementwiseKernels.run(e, in, out[0]);
             case Reduce r -> ReduceKernels.run(r, in, out[0]);
-            case MatMul m -> scalar.run(op, in, out);
+            case MatMul m -> MatMulKernels.run(in, out[0]);
             case Norm n -> NormKernels.run(n, in, out);
             case Attention.Forward a -> AttentionKernels.forward(in, out, a.options());
             case Attention.Gradient a -> AttentionKernels.backward(in, out, a.options());
