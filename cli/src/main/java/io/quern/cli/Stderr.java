@@ -1,34 +1,42 @@
 package io.quern.cli;
 
-import java.io.FileDescriptor;
-import java.io.FileOutputStream;
-import java.io.PrintStream;
-import java.lang.reflect.Field;
-import java.nio.charset.StandardCharsets;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
 
 /**
  * Gives the process its stderr back. The JVM writes a line about incubator modules to stderr before any of our code runs,
- * and has no switch for it; so the launcher starts the JVM with stderr closed off and the real one as another descriptor,
- * whose number is in the system property {@code quern.stderr}.
+ * and has no switch for it; so the launcher starts the JVM with stderr on the null device and the real one as another
+ * descriptor, whose number is in the system property {@code quern.stderr}.
+ *
+ * <p>The descriptor itself is put back, not only {@link System#err}: native code, and the question whether stderr is a
+ * terminal, mean descriptor 2.
  */
 final class Stderr {
+    private static final int STDERR = 2;
+
     private Stderr() {}
 
-    /** Makes {@link System#err} the real stderr. Opening it anew would lose its position when it is a file. */
     static void restore() {
-        Integer number = Integer.getInteger("quern.stderr");
-        if (number == null) {
+        Integer real = Integer.getInteger("quern.stderr");
+        if (real == null) {
             return;
         }
+        Linker linker = Linker.nativeLinker();
+        MethodHandle dup2 = linker.downcallHandle(
+                linker.defaultLookup().findOrThrow("dup2"),
+                FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT));
+        int result;
         try {
-            FileDescriptor descriptor = new FileDescriptor();
-            Field field = FileDescriptor.class.getDeclaredField("fd");
-            field.setAccessible(true);
-            field.setInt(descriptor, number);
-            System.setErr(new PrintStream(new FileOutputStream(descriptor), true, StandardCharsets.UTF_8));
-        } catch (ReflectiveOperationException | RuntimeException e) {
-            throw new IllegalStateException(
-                    "stderr cannot be restored; start through the quern script, or without -Dquern.stderr", e);
+            result = (int) dup2.invokeExact((int) real, STDERR);
+        } catch (Throwable e) {
+            throw new AssertionError(e);
+        }
+        if (result != STDERR) {
+            System.out.println("quern: stderr cannot be restored from descriptor " + real
+                    + "; start through the quern script, or without -Dquern.stderr");
+            System.exit(Main.FAILURE);
         }
     }
 }
