@@ -219,7 +219,7 @@ public final class BpeTrainer {
         return 0;
     }
 
-    /** Whether a special token, or the beginning of one at the end of the text, begins before and ends after a place. */
+    /** Whether a place is inside a special token, or inside the beginning of one at the end of the text. */
     private boolean insideSpecialToken(StringBuilder text, int at) {
         for (String token : options.specialTokens) {
             for (int start = Math.max(0, at - token.length() + 1); start < at; start++) {
@@ -267,9 +267,9 @@ public final class BpeTrainer {
         }
 
         /**
-         * The special tokens, which get the first ids; {@code <|endoftext|>} unless set. Tokens of known names get their
-         * roles: {@code <|endoftext|>} begins and ends sequences, likewise {@code <s>}, {@code </s>}, {@code <unk>},
-         * {@code <pad>} and {@code <mask>}.
+         * The special tokens, which get the first ids; {@code <|endoftext|>} unless set. Tokens of known names get
+         * their roles: {@code <|endoftext|>} begins and ends sequences, and {@code <s>}, {@code </s>}, {@code <unk>},
+         * {@code <pad>} and {@code <mask>} are what they are called.
          */
         public Builder specialTokens(String... tokens) {
             specialTokens = new LinkedHashSet<>(List.of(tokens));
@@ -286,8 +286,8 @@ public final class BpeTrainer {
         }
 
         /**
-         * Whether each line is a text of its own, so that no token crosses the end of a line; off unless set. It is what
-         * Hugging Face tokenizers do with files, while their {@code train_from_iterator} takes whole texts.
+         * Whether each line is a text of its own, so that no token crosses the end of a line; off unless set. It is
+         * what Hugging Face tokenizers do with files, while their {@code train_from_iterator} takes whole texts.
          */
         public Builder lineByLine(boolean lines) {
             lineByLine = lines;

@@ -20,8 +20,7 @@ final class ByteBpe implements SubwordModel {
      * @param unkToken stands for bytes without a token; null: they are left out
      * @param fuseUnk whether neighbouring unknown bytes become one unknown token
      */
-    record Options(
-            boolean addPrefixSpace, boolean splitWords, boolean ignoreMerges, String unkToken, boolean fuseUnk) {
+    record Options(boolean addPrefixSpace, boolean splitWords, boolean ignoreMerges, String unkToken, boolean fuseUnk) {
         static final Options GPT2 = new Options(false, true, false, null, false);
     }
 
@@ -97,11 +96,7 @@ final class ByteBpe implements SubwordModel {
             return this;
         }
         var changed = new Options(
-                addPrefixSpace,
-                options.splitWords(),
-                options.ignoreMerges(),
-                options.unkToken(),
-                options.fuseUnk());
+                addPrefixSpace, options.splitWords(), options.ignoreMerges(), options.unkToken(), options.fuseUnk());
         return new ByteBpe(vocabulary, merges, changed, unkId);
     }
 

@@ -33,7 +33,8 @@ record JsonFile(String file, String path, JsonNode node) {
                     ? ""
                     : " at line " + e.getLocation().getLineNr() + ", column "
                             + e.getLocation().getColumnNr();
-            throw new TokenizerException(file + ": not valid JSON" + place + ": " + firstLine(e.getOriginalMessage()), e);
+            throw new TokenizerException(
+                    file + ": not valid JSON" + place + ": " + firstLine(e.getOriginalMessage()), e);
         } catch (IOException e) {
             throw new TokenizerException(file + ": cannot be read: " + e.getMessage(), e);
         }

@@ -24,7 +24,7 @@ final class MergeTable {
     private final int[] lefts;
     private final int[] rights;
 
-    /** Pair i, which becomes token {@code results[i]}, has rank i. Of a pair that comes twice, the later rank counts. */
+    /** Pair i, which becomes token {@code results[i]}, has rank i. Of a pair that comes twice the later rank counts. */
     MergeTable(int[] lefts, int[] rights, int[] results) {
         this.lefts = lefts;
         this.rights = rights;

@@ -18,8 +18,8 @@ final class MergesTxt {
     static List<ByteBpe.Merge> read(String file, InputStream in) {
         List<ByteBpe.Merge> merges = new ArrayList<>();
         int number = 0;
-        try (BufferedReader lines = new BufferedReader(
-                new InputStreamReader(in, StandardCharsets.UTF_8.newDecoder()))) {
+        try (BufferedReader lines =
+                new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8.newDecoder()))) {
             for (String line = lines.readLine(); line != null; line = lines.readLine()) {
                 number++;
                 // A merge may begin with '#', so only the version line is a comment.

@@ -61,8 +61,7 @@ final class TokenizerFolder {
                 throw new TokenizerException(mergesFile + " is missing, but " + VOCAB
                         + " is there; byte-level BPE needs both, or " + TOKENIZER);
             }
-            ByteBpe model =
-                    ByteBpe.of(vocabulary, MergesTxt.read(mergesFile, in), ByteBpe.Options.GPT2, mergesFile);
+            ByteBpe model = ByteBpe.of(vocabulary, MergesTxt.read(mergesFile, in), ByteBpe.Options.GPT2, mergesFile);
             return new TokenizerParts(vocab.file(), model, Normalizer.NONE);
         } catch (IOException e) {
             throw new TokenizerException(mergesFile + ": cannot be read: " + e.getMessage(), e);

@@ -84,7 +84,8 @@ final class TokenizerJson {
         // Places are made only for messages: there may be hundreds of thousands of merges.
         for (JsonNode merge : json.node()) {
             if (merge.size() == 2 && merge.path(0).isTextual() && merge.path(1).isTextual()) {
-                merges.add(new ByteBpe.Merge(merge.get(0).textValue(), merge.get(1).textValue()));
+                merges.add(
+                        new ByteBpe.Merge(merge.get(0).textValue(), merge.get(1).textValue()));
             } else if (merge.isTextual()) {
                 merges.add(MergesTxt.parse(merge.textValue(), json.file(), "merge", merges.size() + 1));
             } else {
@@ -131,11 +132,13 @@ final class TokenizerJson {
             // ByteLevel as a post-processor only trims offsets.
             case "none", "ByteLevel" -> TokenizerPipeline.Frame.NONE;
             case "TemplateProcessing" -> template(json);
-            case "RobertaProcessing" -> new TokenizerPipeline.Frame(
-                    List.of(json.get("cls").get(1).integer()),
-                    List.of(json.get("sep").get(1).integer()));
+            case "RobertaProcessing" ->
+                new TokenizerPipeline.Frame(
+                        List.of(json.get("cls").get(1).integer()),
+                        List.of(json.get("sep").get(1).integer()));
             case "Sequence" -> sequence(json.get("processors"));
-            default -> throw unsupported(json, type, "null, ByteLevel, TemplateProcessing, RobertaProcessing, Sequence");
+            default ->
+                throw unsupported(json, type, "null, ByteLevel, TemplateProcessing, RobertaProcessing, Sequence");
         };
     }
 

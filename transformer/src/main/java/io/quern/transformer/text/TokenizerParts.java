@@ -98,8 +98,7 @@ final class TokenizerParts {
                         + ", which no token has; expected 0 to " + (size - 1));
             }
         }
-        return new TokenizerPipeline(
-                model, normalizer, List.copyOf(added.values()), frame, new SpecialTokens(roles));
+        return new TokenizerPipeline(model, normalizer, List.copyOf(added.values()), frame, new SpecialTokens(roles));
     }
 
     private void put(AddedToken token) {

@@ -16,7 +16,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.UUID;
 
-/** Writes a byte-level BPE tokenizer in the two forms that model folders have, and its {@code tokenizer_config.json}. */
+/** Writes a byte-level BPE tokenizer in the two forms of model folders, and its {@code tokenizer_config.json}. */
 final class TokenizerWriter {
     private static final JsonFactory JSON = new JsonFactory();
 
@@ -65,7 +65,12 @@ final class TokenizerWriter {
             json.writeStringField("type", tokenizer.normalizer().name());
             json.writeEndObject();
         }
-        byteLevel(json, "pre_tokenizer", model.options().addPrefixSpace(), true, model.options().splitWords());
+        byteLevel(
+                json,
+                "pre_tokenizer",
+                model.options().addPrefixSpace(),
+                true,
+                model.options().splitWords());
         if (tokenizer.frame().equals(TokenizerPipeline.Frame.NONE)) {
             byteLevel(json, "post_processor", true, false, true);
         } else {
@@ -161,7 +166,8 @@ final class TokenizerWriter {
                 && tokenizer.specialTokens().roles().keySet().containsAll(List.of("bos", "eos", "unk"));
         json.writeStringField("tokenizer_class", gpt2 ? "GPT2Tokenizer" : "PreTrainedTokenizerFast");
         json.writeBooleanField("add_prefix_space", model.options().addPrefixSpace());
-        for (Map.Entry<String, Integer> role : new TreeMap<>(tokenizer.specialTokens().roles()).entrySet()) {
+        for (Map.Entry<String, Integer> role :
+                new TreeMap<>(tokenizer.specialTokens().roles()).entrySet()) {
             json.writeStringField(role.getKey() + "_token", tokenizer.idToToken(role.getValue()));
         }
         if (!tokenizer.addedTokens().isEmpty()) {

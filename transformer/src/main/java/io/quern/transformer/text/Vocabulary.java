@@ -25,7 +25,8 @@ final class Vocabulary {
         for (Map.Entry<String, Integer> entry : ids.entrySet()) {
             int id = entry.getValue();
             if (id < 0) {
-                throw new TokenizerException(source + ": token " + quote(entry.getKey()) + " has the negative id " + id);
+                throw new TokenizerException(
+                        source + ": token " + quote(entry.getKey()) + " has the negative id " + id);
             }
             if (id < tokens.length) {
                 if (tokens[id] != null) {

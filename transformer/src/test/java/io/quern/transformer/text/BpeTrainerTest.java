@@ -24,9 +24,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 class BpeTrainerTest {
     private static final JsonNode RUNS = TestFiles.json("bpe_trainer.json");
 
-    private static final List<String> CORPUS = TestFiles.goldens("tokenizer_gpt2.json")
-            .map(TestFiles.Golden::text)
-            .toList();
+    private static final List<String> CORPUS =
+            TestFiles.goldens("tokenizer_gpt2.json").map(TestFiles.Golden::text).toList();
 
     @TempDir
     private Path folder;
@@ -60,7 +59,8 @@ class BpeTrainerTest {
         texts.forEach(text -> trainer.add(text.replace("<|endoftext|>", "")));
         List<List<String>> expected = new ArrayList<>();
         run.get("merges")
-                .forEach(m -> expected.add(List.of(m.get(0).textValue(), m.get(1).textValue())));
+                .forEach(
+                        m -> expected.add(List.of(m.get(0).textValue(), m.get(1).textValue())));
         assertEquals(expected, merges(trainer.train()));
     }
 
@@ -200,7 +200,6 @@ class BpeTrainerTest {
         assertThrows(
                 IllegalArgumentException.class,
                 () -> BpeTrainer.builder().specialTokens("a").build());
-        assertThrows(
-                IllegalArgumentException.class, () -> BpeTrainer.builder().specialTokens("<s>", "<s>"));
+        assertThrows(IllegalArgumentException.class, () -> BpeTrainer.builder().specialTokens("<s>", "<s>"));
     }
 }

@@ -66,8 +66,7 @@ final class TestFiles {
     }
 
     static Tokenizer gpt2Tiny() {
-        return Tokenizer.load(
-                "gpt2-tiny", name -> TestFiles.class.getResourceAsStream("/text/gpt2-tiny/" + name));
+        return Tokenizer.load("gpt2-tiny", name -> TestFiles.class.getResourceAsStream("/text/gpt2-tiny/" + name));
     }
 
     /** The tokenizer.json of gpt2-tiny, to be changed. */
@@ -96,10 +95,7 @@ final class TestFiles {
             tokens.add(String.valueOf(ByteAlphabet.charOf(b)));
         }
         tokens.sort(null);
-        new String(merges, StandardCharsets.UTF_8)
-                .lines()
-                .skip(1)
-                .forEach(line -> tokens.add(line.replace(" ", "")));
+        new String(merges, StandardCharsets.UTF_8).lines().skip(1).forEach(line -> tokens.add(line.replace(" ", "")));
         tokens.add("<|endoftext|>");
         ObjectNode vocab = JSON.createObjectNode();
         tokens.forEach(token -> vocab.put(token, vocab.size()));

@@ -91,11 +91,11 @@ class TokenizerFilesTest {
     @Test
     void rolesAndExtraTokens() {
         Tokenizer tokenizer = tiny("""
-                {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": {"content": "<s>", "lstrip": true},
-                 "eos_token": "<|endoftext|>", "pad_token": null, "additional_special_tokens": ["<x>"],
-                 "extra_special_tokens": {"image_token": "<img>"},
-                 "added_tokens_decoder": {"512": {"content": "<y>", "special": false, "normalized": false}}}
-                """);
+            {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": {"content": "<s>", "lstrip": true},
+             "eos_token": "<|endoftext|>", "pad_token": null, "additional_special_tokens": ["<x>"],
+             "extra_special_tokens": {"image_token": "<img>"},
+             "added_tokens_decoder": {"512": {"content": "<y>", "special": false, "normalized": false}}}
+            """);
         assertEquals(516, tokenizer.vocabSize());
         assertEquals(Map.of("bos", 513, "eos", 0), tokenizer.specialTokens().roles());
         assertTrue(tokenizer.specialTokens().pad().isEmpty());
@@ -120,17 +120,14 @@ class TokenizerFilesTest {
         Tokenizer tokenizer = tiny("{\"add_prefix_space\": true, \"add_bos_token\": true, \"add_eos_token\": true}");
         int[] expected = TestFiles.gpt2Tiny().encode("<|endoftext|> the<|endoftext|>");
         assertArrayEquals(expected, tokenizer.encode("the"));
-        assertArrayEquals(
-                Arrays.copyOfRange(expected, 1, expected.length - 1), tokenizer.encode("the", false));
+        assertArrayEquals(Arrays.copyOfRange(expected, 1, expected.length - 1), tokenizer.encode("the", false));
     }
 
     @Test
     void missingFiles() {
         assertFails(Map.of(), "m: no tokenizer here", "tokenizer.json", "vocab.json and merges.txt");
-        assertFails(
-                Map.of("vocab.json", TestFiles.resource("gpt2-tiny/vocab.json")), "m/merges.txt is missing");
-        TokenizerException e =
-                assertThrows(TokenizerException.class, () -> Tokenizer.load(folder.resolve("absent")));
+        assertFails(Map.of("vocab.json", TestFiles.resource("gpt2-tiny/vocab.json")), "m/merges.txt is missing");
+        TokenizerException e = assertThrows(TokenizerException.class, () -> Tokenizer.load(folder.resolve("absent")));
         assertTrue(e.getMessage().contains("absent: there is no such folder"), e.getMessage());
     }
 
@@ -149,7 +146,8 @@ class TokenizerFilesTest {
                         "tokenizer.json", TestFiles.resource("gpt2-tiny/tokenizer.json"),
                         "tokenizer_config.json", utf8("{")),
                 "m/tokenizer_config.json: not valid JSON");
-        assertFails(Map.of("vocab.json", new byte[0], "merges.txt", utf8("#version")), "m/vocab.json: the file is empty");
+        assertFails(
+                Map.of("vocab.json", new byte[0], "merges.txt", utf8("#version")), "m/vocab.json: the file is empty");
         assertFails(
                 Map.of("vocab.json", TestFiles.resource("gpt2-tiny/vocab.json"), "merges.txt", new byte[0]),
                 "m/merges.txt: the file is empty");
@@ -167,15 +165,20 @@ class TokenizerFilesTest {
         assertFails(json -> json.remove("model"), "model: expected an object, found nothing");
         assertFails(
                 Map.of("tokenizer.json", utf8("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"a\":1}}}")),
-                "not valid JSON", "Duplicate");
+                "not valid JSON",
+                "Duplicate");
     }
 
     @Test
     void brokenMerges() {
         assertFails(json -> model(json).remove("merges"), "model.merges: expected an array, found nothing");
         assertFails(
-                json -> merges(json).addArray().add("Q").add("ZZ"), "model.merges: merge", "'Q' + 'ZZ'", "the token 'ZZ'");
-        assertFails(json -> merges(json).addArray().add("Q").add("Z"), "the token 'QZ', which is not in the vocabulary");
+                json -> merges(json).addArray().add("Q").add("ZZ"),
+                "model.merges: merge",
+                "'Q' + 'ZZ'",
+                "the token 'ZZ'");
+        assertFails(
+                json -> merges(json).addArray().add("Q").add("Z"), "the token 'QZ', which is not in the vocabulary");
         assertFails(json -> merges(json).add("a b c"), "merge", "expected two tokens with one space", "'a b c'");
         assertFails(json -> merges(json).add(7), "model.merges[", "expected a pair of tokens", "found '7'");
         assertFails(json -> merges(json).addArray().add("a"), "expected a pair of tokens", "an array of 1");
@@ -211,10 +214,12 @@ class TokenizerFilesTest {
         assertFails(
                 json -> model(json).put("type", "Unigram"),
                 "m/tokenizer.json: model.type: Unigram is not supported; supported: BPE");
-        assertFails(json -> json.putObject("normalizer").put("type", "Lowercase"), "normalizer: Lowercase is not supported");
-        assertFails(json -> json.putNull("pre_tokenizer"), "pre_tokenizer: none is not supported; supported: ByteLevel");
         assertFails(
-                json -> json.putObject("decoder").put("type", "Metaspace"), "decoder: Metaspace is not supported");
+                json -> json.putObject("normalizer").put("type", "Lowercase"),
+                "normalizer: Lowercase is not supported");
+        assertFails(
+                json -> json.putNull("pre_tokenizer"), "pre_tokenizer: none is not supported; supported: ByteLevel");
+        assertFails(json -> json.putObject("decoder").put("type", "Metaspace"), "decoder: Metaspace is not supported");
         assertFails(
                 json -> json.putObject("post_processor").put("type", "BertProcessing"),
                 "post_processor: BertProcessing is not supported");
@@ -241,8 +246,10 @@ class TokenizerFilesTest {
 
     private static void template(ObjectNode json, String single, int id) {
         try {
-            json.set("post_processor", TestFiles.JSON.readTree("{\"type\":\"TemplateProcessing\",\"single\":[" + single
-                    + "],\"special_tokens\":{\"S\":{\"ids\":[" + id + "]}}}"));
+            json.set(
+                    "post_processor",
+                    TestFiles.JSON.readTree("{\"type\":\"TemplateProcessing\",\"single\":[" + single
+                            + "],\"special_tokens\":{\"S\":{\"ids\":[" + id + "]}}}"));
         } catch (IOException e) {
             throw new IllegalStateException(e);
         }
@@ -251,12 +258,11 @@ class TokenizerFilesTest {
     @Test
     void savingWhereNothingCanBeWritten() throws IOException {
         Path file = Files.writeString(folder.resolve("file"), "x");
-        TokenizerException e =
-                assertThrows(TokenizerException.class, () -> TestFiles.gpt2Tiny().save(file.resolve("sub")));
+        TokenizerException e = assertThrows(
+                TokenizerException.class, () -> TestFiles.gpt2Tiny().save(file.resolve("sub")));
         assertTrue(e.getMessage().contains("cannot be made"), e.getMessage());
         Path blocked = Files.createDirectories(folder.resolve("blocked/vocab.json/full"));
-        assertThrows(
-                TokenizerException.class, () -> TestFiles.gpt2Tiny().save(folder.resolve("blocked")));
+        assertThrows(TokenizerException.class, () -> TestFiles.gpt2Tiny().save(folder.resolve("blocked")));
         assertTrue(Files.exists(blocked));
         try (var files = Files.list(folder.resolve("blocked"))) {
             assertEquals(1, files.count(), "no temporary file is left");
