@@ -99,16 +99,17 @@ final class AdamKernels {
         try (Tensor wide = Tensor.empty(Device.CPU, DType.F32, Shape.of(4, HALF_BLOCK))) {
             long block = 4L * HALF_BLOCK;
             long w = wide.address();
+            CastKernels.Buffers buffers = new CastKernels.Buffers();
             for (int i = 0; i < n; i += HALF_BLOCK) {
                 int some = Math.min(HALF_BLOCK, n - i);
-                CastKernels.block(dtype, p + 2L * i, DType.F32, w, some);
-                CastKernels.block(dtype, g + 2L * i, DType.F32, w + block, some);
-                CastKernels.block(dtype, m + 2L * i, DType.F32, w + 2 * block, some);
-                CastKernels.block(dtype, v + 2L * i, DType.F32, w + 3 * block, some);
+                CastKernels.block(dtype, p + 2L * i, DType.F32, w, some, buffers);
+                CastKernels.block(dtype, g + 2L * i, DType.F32, w + block, some, buffers);
+                CastKernels.block(dtype, m + 2L * i, DType.F32, w + 2 * block, some, buffers);
+                CastKernels.block(dtype, v + 2L * i, DType.F32, w + 3 * block, some, buffers);
                 update(w, w + block, w + 2 * block, w + 3 * block, decay, some);
-                CastKernels.block(DType.F32, w, dtype, p + 2L * i, some);
-                CastKernels.block(DType.F32, w + 2 * block, dtype, m + 2L * i, some);
-                CastKernels.block(DType.F32, w + 3 * block, dtype, v + 2L * i, some);
+                CastKernels.block(DType.F32, w, dtype, p + 2L * i, some, buffers);
+                CastKernels.block(DType.F32, w + 2 * block, dtype, m + 2L * i, some, buffers);
+                CastKernels.block(DType.F32, w + 3 * block, dtype, v + 2L * i, some, buffers);
             }
         }
     }

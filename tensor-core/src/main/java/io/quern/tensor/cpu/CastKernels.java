@@ -1,8 +1,19 @@
 package io.quern.tensor.cpu;
 
+import static jdk.incubator.vector.VectorOperators.I2S;
+import static jdk.incubator.vector.VectorOperators.LSHL;
+import static jdk.incubator.vector.VectorOperators.LSHR;
+import static jdk.incubator.vector.VectorOperators.NE;
+import static jdk.incubator.vector.VectorOperators.ZERO_EXTEND_S2I;
+
 import io.quern.tensor.DType;
 import io.quern.tensor.Device;
 import io.quern.tensor.Tensor;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorSpecies;
 
 /**
  * Conversions between dtypes over packed memory, with one rounding to nearest even. They go through heap arrays of a few
@@ -11,6 +22,10 @@ import io.quern.tensor.Tensor;
  */
 final class CastKernels {
     private static final int BLOCK = 2048;
+
+    /** As many 16-bit words as there are floats in a vector. */
+    private static final VectorSpecies<Short> WORDS =
+            VectorSpecies.of(short.class, VectorShape.forBitSize(Lanes.F.vectorBitSize() / 2));
 
     private CastKernels() {}
 
@@ -25,9 +40,10 @@ final class CastKernels {
         DType source = from.dtype();
         DType target = to.dtype();
         Workers.ranges(to.size(), ElementwiseKernels.CHUNK, (first, end) -> {
+            Buffers buffers = new Buffers();
             for (long i = first; i < end; i += BLOCK) {
                 int n = (int) Math.min(BLOCK, end - i);
-                block(source, f + i * source.bytes(), target, t + i * target.bytes(), n);
+                block(source, f + i * source.bytes(), target, t + i * target.bytes(), n, buffers);
             }
         });
     }
@@ -58,119 +74,141 @@ final class CastKernels {
         }
     }
 
-    /** Converts {@code n} elements at one address to those at another; up to {@link #BLOCK}. */
-    static void block(DType source, long from, DType target, long to, int n) {
+    /** Heap arrays that a task uses again for each of its blocks. */
+    static final class Buffers {
+        private final float[] floats = new float[BLOCK];
+        private final short[] halves = new short[BLOCK];
+        private double[] doubles;
+        private int[] ints;
+
+        private double[] doubles() {
+            return doubles == null ? doubles = new double[BLOCK] : doubles;
+        }
+
+        private int[] ints() {
+            return ints == null ? ints = new int[BLOCK] : ints;
+        }
+    }
+
+    /** Converts {@code n} elements, up to {@link #BLOCK}, at one address to those at another. */
+    static void block(DType source, long from, DType target, long to, int n, Buffers b) {
         if (source == target) {
             OffHeap.copy(from, to, (long) n * source.bytes());
         } else if (source == DType.F64) {
-            fromDoubles(from, target, to, n);
+            OffHeap.read(from, b.doubles(), 0, n);
+            fromDoubles(b, target, to, n);
         } else if (source == DType.I32) {
-            fromInts(from, target, to, n);
+            OffHeap.read(from, b.ints(), 0, n);
+            fromInts(b, target, to, n);
         } else {
-            float[] x = new float[n];
-            readFloats(source, from, x, n);
-            switch (target) {
-                case F32 -> OffHeap.write(x, 0, to, n);
-                case BF16, F16 -> writeHalves(target, x, to, n);
-                case F64 -> toDoubles(x, to, n);
-                case I32 -> toInts(x, to, n);
-            }
+            readFloats(source, from, b, n);
+            writeFloats(b, target, to, n);
         }
     }
 
-    /** Reads F32, BF16 or F16. */
-    static void readFloats(DType source, long from, float[] x, int n) {
+    private static void readFloats(DType source, long from, Buffers b, int n) {
         if (source == DType.F32) {
-            OffHeap.read(from, x, 0, n);
+            OffHeap.read(from, b.floats, 0, n);
             return;
         }
-        short[] bits = new short[n];
-        OffHeap.read(from, bits, 0, n);
+        OffHeap.read(from, b.halves, 0, n);
         if (source == DType.F16) {
-            for (int i = 0; i < n; i++) {
-                x[i] = Float.float16ToFloat(bits[i]);
-            }
+            fromF16(b.halves, b.floats, n);
         } else {
-            for (int i = 0; i < n; i++) {
-                x[i] = Float.intBitsToFloat(bits[i] << 16);
+            fromBf16(b.halves, b.floats, n);
+        }
+    }
+
+    private static void writeFloats(Buffers b, DType target, long to, int n) {
+        switch (target) {
+            case F32 -> OffHeap.write(b.floats, 0, to, n);
+            case F16 -> {
+                toF16(b.floats, b.halves, n);
+                OffHeap.write(b.halves, 0, to, n);
+            }
+            case BF16 -> {
+                toBf16(b.floats, b.halves, n);
+                OffHeap.write(b.halves, 0, to, n);
+            }
+            case F64 -> {
+                toDoubles(b.floats, b.doubles(), n);
+                OffHeap.write(b.doubles, 0, to, n);
+            }
+            case I32 -> {
+                toInts(b.floats, b.ints(), n);
+                OffHeap.write(b.ints, 0, to, n);
             }
         }
     }
 
-    /** Writes BF16 or F16. */
-    static void writeHalves(DType target, float[] x, long to, int n) {
-        short[] bits = new short[n];
-        if (target == DType.F16) {
-            for (int i = 0; i < n; i++) {
-                bits[i] = Float.floatToFloat16(x[i]);
-            }
-        } else {
-            toBf16(x, bits, n);
-        }
-        OffHeap.write(bits, 0, to, n);
-    }
-
-    /** Without a branch, so that the loop becomes vectors; every NaN becomes the quiet one. */
-    private static void toBf16(float[] x, short[] bits, int n) {
+    private static void fromF16(short[] bits, float[] x, int n) {
         for (int i = 0; i < n; i++) {
-            int b = Float.floatToRawIntBits(x[i]);
-            int nan = (0x7F800000 - (b & 0x7FFFFFFF)) >> 31;
-            int rounded = (b + 0x7FFF + (b >>> 16 & 1)) >>> 16;
-            bits[i] = (short) (rounded & ~nan | 0x7FC0 & nan);
+            x[i] = Float.float16ToFloat(bits[i]);
         }
     }
 
-    private static void toDoubles(float[] x, long to, int n) {
-        double[] y = new double[n];
+    private static void toF16(float[] x, short[] bits, int n) {
+        for (int i = 0; i < n; i++) {
+            bits[i] = Float.floatToFloat16(x[i]);
+        }
+    }
+
+    /** Up to the next whole vector; the arrays are of whole blocks. */
+    private static void fromBf16(short[] bits, float[] x, int n) {
+        for (int i = 0; i < n; i += Lanes.L) {
+            IntVector words = (IntVector) ShortVector.fromArray(WORDS, bits, i).convertShape(ZERO_EXTEND_S2I, Lanes.I, 0);
+            words.lanewise(LSHL, 16).reinterpretAsFloats().intoArray(x, i);
+        }
+    }
+
+    /** Up to the next whole vector. To nearest even; every NaN becomes the quiet one. */
+    private static void toBf16(float[] x, short[] bits, int n) {
+        for (int i = 0; i < n; i += Lanes.L) {
+            FloatVector v = FloatVector.fromArray(Lanes.F, x, i);
+            IntVector b = v.reinterpretAsInts();
+            IntVector odd = b.lanewise(LSHR, 16).and(1);
+            IntVector rounded = b.add(odd).add(0x7FFF).lanewise(LSHR, 16);
+            rounded = rounded.blend(0x7FC0, v.compare(NE, v).cast(Lanes.I));
+            ((ShortVector) rounded.convertShape(I2S, WORDS, 0)).intoArray(bits, i);
+        }
+    }
+
+    private static void toDoubles(float[] x, double[] y, int n) {
         for (int i = 0; i < n; i++) {
             y[i] = x[i];
         }
-        OffHeap.write(y, 0, to, n);
     }
 
-    private static void toInts(float[] x, long to, int n) {
-        int[] y = new int[n];
+    private static void toInts(float[] x, int[] y, int n) {
         for (int i = 0; i < n; i++) {
             y[i] = (int) x[i];
         }
-        OffHeap.write(y, 0, to, n);
     }
 
-    private static void fromDoubles(long from, DType target, long to, int n) {
-        double[] x = new double[n];
-        OffHeap.read(from, x, 0, n);
+    private static void fromDoubles(Buffers b, DType target, long to, int n) {
+        double[] x = b.doubles;
         if (target == DType.F32) {
-            float[] y = new float[n];
             for (int i = 0; i < n; i++) {
-                y[i] = (float) x[i];
+                b.floats[i] = (float) x[i];
             }
-            OffHeap.write(y, 0, to, n);
-        } else if (target == DType.I32) {
-            int[] y = new int[n];
-            for (int i = 0; i < n; i++) {
-                y[i] = (int) x[i];
-            }
-            OffHeap.write(y, 0, to, n);
+            OffHeap.write(b.floats, 0, to, n);
         } else {
             each(x, target, to, n);
         }
     }
 
-    private static void fromInts(long from, DType target, long to, int n) {
-        int[] x = new int[n];
-        OffHeap.read(from, x, 0, n);
+    private static void fromInts(Buffers b, DType target, long to, int n) {
+        int[] x = b.ints;
         if (target == DType.F32) {
-            float[] y = new float[n];
             for (int i = 0; i < n; i++) {
-                y[i] = x[i];
+                b.floats[i] = x[i];
             }
-            OffHeap.write(y, 0, to, n);
+            OffHeap.write(b.floats, 0, to, n);
         } else {
-            double[] y = new double[n];
             for (int i = 0; i < n; i++) {
-                y[i] = x[i];
+                b.doubles()[i] = x[i];
             }
-            each(y, target, to, n);
+            each(b.doubles, target, to, n);
         }
     }
 

@@ -146,14 +146,17 @@ final class RowKernels {
 
     /** The first index of a value, or -1. */
     static int indexOf(long x, float value, int n) {
-        for (int i = 0; i < n; i += L) {
-            VectorMask<Float> some = F.indexInRange(i, n);
-            VectorMask<Float> hit = load(x + 4L * i, some).compare(VectorOperators.EQ, value).and(some);
-            if (hit.anyTrue()) {
-                return i + hit.firstTrue();
-            }
+        FloatVector wanted = FloatVector.broadcast(F, value);
+        int i = 0;
+        while (i <= n - L && !load(x + 4L * i).compare(VectorOperators.EQ, wanted).anyTrue()) {
+            i += L;
         }
-        return -1;
+        if (i >= n) {
+            return -1;
+        }
+        VectorMask<Float> some = F.indexInRange(i, n);
+        VectorMask<Float> hit = load(x + 4L * i, some).compare(VectorOperators.EQ, wanted).and(some);
+        return hit.anyTrue() ? i + hit.firstTrue() : -1;
     }
 
     /** y = x * factor. */
