@@ -151,18 +151,20 @@ final class CopyKernels {
 
     /** A block of up to 64 x 64 elements of 4 bytes. */
     private static void floats(long from, long fromColumn, long to, long toRow, int rows, int columns) {
-        float[] in = new float[BLOCK * PITCH];
-        float[] out = new float[BLOCK * PITCH];
+        float[] in = GemmScratch.take(BLOCK * PITCH);
+        float[] out = GemmScratch.take(BLOCK * PITCH);
         for (int c = 0; c < columns; c++) {
             OffHeap.read(from + c * fromColumn, in, c * PITCH, rows);
         }
-        for (int r = 0; r < rows; r++) {
-            for (int c = 0; c < columns; c++) {
-                out[r * PITCH + c] = in[c * PITCH + r];
+        for (int c = 0; c < columns; c += 16) {
+            for (int r = 0; r < rows; r += 16) {
+                GemmTranspose.block(16, in, c * PITCH + r, PITCH, out, r * PITCH + c, PITCH);
             }
         }
         for (int r = 0; r < rows; r++) {
             OffHeap.write(out, r * PITCH, to + r * toRow, columns);
         }
+        GemmScratch.give(out);
+        GemmScratch.give(in);
     }
 }

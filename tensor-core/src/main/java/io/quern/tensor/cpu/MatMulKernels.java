@@ -1,126 +1,140 @@
 package io.quern.tensor.cpu;
 
+import io.quern.tensor.DType;
+import io.quern.tensor.Device;
 import io.quern.tensor.Shape;
 import io.quern.tensor.Tensor;
+import java.util.Arrays;
 
 /**
- * Matrix products of any number of outer dimensions by way of {@link Gemm}. Outer dimensions that lie in memory as more
- * rows of one matrix, as activations times a weight do, become just that; the innermost of the others is a batch, and the
- * rest a loop.
+ * Turns a product of tensors into as few calls of {@link Gemm} as the strides allow: one where a single matrix b serves
+ * all rows of a, a batch else. Transposed operands are read as they are.
  */
 final class MatMulKernels {
+    private static final int A = 0;
+    private static final int B = 1;
+    private static final int C = 2;
+
+    /** Multiplications that are worth a task; larger matrices are shared out in themselves. */
+    private static final long TASK = 1 << 20;
+
     private MatMulKernels() {}
 
-    /** Operands a, b and bias (or null), as {@link io.quern.tensor.op.MatMul} has them. */
-    static void run(Tensor[] in, Tensor out) {
-        if (out.size() > 0) {
-            Outer outer = new Outer(in[0], in[1], out);
-            outer.run(0, in[0].address(), in[1].address(), out.address(), in[2] == null ? 0 : in[2].address());
+    /** In F32. */
+    static void run(Tensor a, Tensor b, Tensor bias, Tensor out) {
+        if (out.size() == 0) {
+            return;
+        }
+        int m = a.dim(-2);
+        int n = b.dim(-1);
+        int k = a.dim(-1);
+        long add = bias == null ? 0 : bias.address();
+        if (oneMatrix(a, b, out)) {
+            rows(DType.F32, a, b, add, out);
+            return;
+        }
+        int outer = out.shape().rank() - 2;
+        Shape batch = Shape.of(Arrays.copyOf(out.shape().dims(), outer));
+        Runs runs = Runs.of(batch, outer(a, batch), outer(b, batch), Arrays.copyOf(out.strides(), outer));
+        long products = Math.max(1, (long) m * n * k);
+        Runs.Task task = (o, count) -> Gemm.f32Batched(
+                count,
+                m,
+                n,
+                k,
+                a.address() + 4 * o[A],
+                runs.innerStride(A),
+                row(a),
+                column(a),
+                b.address() + 4 * o[B],
+                runs.innerStride(B),
+                row(b),
+                column(b),
+                out.address() + 4 * o[C],
+                (long) m * n,
+                n,
+                add,
+                false);
+        if (runs.rank() == 1 || products > TASK) {
+            for (long i = 0; i < runs.outer(); i++) {
+                task.run(runs.offsets(i), runs.inner());
+            }
+        } else {
+            runs.parallel((int) Math.max(1, TASK / products), task);
         }
     }
 
-    /** Sizes and strides, in elements; broadcast dimensions have stride 0. */
-    private static final class Outer {
-        private final int[] dims;
-        private final long[] aStrides;
-        private final long[] bStrides;
-        private final long[] cStrides;
-        private final int m;
-        private final int n;
-        private final int k;
-        private final long aRow;
-        private final long aCol;
-        private final long bRow;
-        private final long bCol;
-
-        Outer(Tensor a, Tensor b, Tensor c) {
-            int count = c.shape().rank() - 2;
-            dims = new int[count];
-            for (int i = 0; i < count; i++) {
-                dims[i] = c.dim(i);
-            }
-            aStrides = broadcast(a, count);
-            bStrides = broadcast(b, count);
-            cStrides = broadcast(c, count);
-            m = a.dim(-2);
-            n = b.dim(-1);
-            k = a.dim(-1);
-            aRow = a.stride(-2);
-            aCol = a.stride(-1);
-            bRow = b.stride(-2);
-            bCol = b.stride(-1);
-        }
-
-        private static long[] broadcast(Tensor t, int count) {
-            long[] strides = new long[count];
-            Shape s = t.shape();
-            int missing = count - (s.rank() - 2);
-            for (int i = missing; i < count; i++) {
-                strides[i] = s.dim(i - missing) == 1 ? 0 : t.stride(i - missing);
-            }
-            return strides;
-        }
-
-        void run(int level, long a, long b, long c, long bias) {
-            if (level == 0 && isOneMatrix()) {
-                int rows = m;
-                for (int d : dims) {
-                    rows = Math.multiplyExact(rows, d);
-                }
-                Gemm.f32(rows, n, k, a, m == 1 ? rowStride() : aRow, aCol, b, bRow, bCol, c, n, bias, false);
-            } else if (level == dims.length) {
-                Gemm.f32(m, n, k, a, aRow, aCol, b, bRow, bCol, c, n, bias, false);
-            } else if (level == dims.length - 1) {
-                Gemm.f32Batched(
-                        dims[level],
-                        m,
-                        n,
-                        k,
-                        a,
-                        aStrides[level],
-                        aRow,
-                        aCol,
-                        b,
-                        bStrides[level],
-                        bRow,
-                        bCol,
-                        c,
-                        (long) m * n,
-                        n,
-                        bias,
-                        false);
+    /** BF16 or F16. A shared matrix b, as weights are, is widened while it is packed, anything else before. */
+    static void halves(Tensor a, Tensor b, Tensor bias, Tensor out) {
+        try (Tensor wideA = CastKernels.widened(a);
+                Tensor wideBias = bias == null ? null : CastKernels.widened(bias);
+                Tensor wideOut = Tensor.empty(Device.CPU, DType.F32, out.shape())) {
+            if (out.size() > 0 && oneMatrix(wideA, b, out)) {
+                rows(b.dtype(), wideA, b, wideBias == null ? 0 : wideBias.address(), wideOut);
             } else {
-                for (int i = 0; i < dims[level]; i++) {
-                    run(
-                            level + 1,
-                            a + Float.BYTES * i * aStrides[level],
-                            b + Float.BYTES * i * bStrides[level],
-                            c + Float.BYTES * i * cStrides[level],
-                            bias);
+                try (Tensor wideB = CastKernels.widened(b)) {
+                    run(wideA, wideB, wideBias, wideOut);
                 }
             }
+            CastKernels.narrow(wideOut, out);
         }
+    }
 
-        /** Whether b is the same for all and the rows of all a follow each other at one distance. */
-        private boolean isOneMatrix() {
-            long expected = (m == 1 ? rowStride() : aRow) * m;
-            for (int i = dims.length - 1; i >= 0; i--) {
-                if (dims[i] != 1 && (bStrides[i] != 0 || aStrides[i] != expected)) {
-                    return false;
-                }
-                expected *= dims[i];
+    /** Whether all rows of a lie at one distance and meet the same matrix b. */
+    private static boolean oneMatrix(Tensor a, Tensor b, Tensor out) {
+        for (int i = 0; i < b.shape().rank() - 2; i++) {
+            if (b.dim(i) != 1) {
+                return false;
             }
-            return true;
         }
+        // b adds no outer dimension but of size 1, so all rows of the result are rows of a
+        return out.size() / out.dim(-1) <= Integer.MAX_VALUE && rowsOf(a).rank() == 1;
+    }
 
-        /** The distance of rows where each matrix a has just one: that of the innermost outer dimension. */
-        private long rowStride() {
-            for (int i = dims.length - 1; i >= 0; i--) {
-                if (dims[i] != 1) {
-                    return aStrides[i];
-                }
-            }
-            return aRow;
+    /** The rows of a tensor, outer dimensions included. */
+    private static Runs rowsOf(Tensor a) {
+        int rank = a.shape().rank() - 1;
+        return Runs.of(
+                Shape.of(Arrays.copyOf(a.shape().dims(), rank)), Arrays.copyOf(a.strides(), rank));
+    }
+
+    private static void rows(DType type, Tensor a, Tensor b, long bias, Tensor out) {
+        int n = b.dim(-1);
+        Runs rows = rowsOf(a);
+        Gemm.weights(
+                type,
+                rows.inner(),
+                n,
+                a.dim(-1),
+                a.address(),
+                rows.innerStride(0),
+                column(a),
+                b.address(),
+                row(b),
+                column(b),
+                out.address(),
+                n,
+                bias,
+                false);
+    }
+
+    /** Strides of the outer dimensions, broadcast. */
+    private static long[] outer(Tensor t, Shape batch) {
+        long[] s = new long[batch.rank()];
+        int own = t.shape().rank() - 2;
+        for (int i = 0; i < own; i++) {
+            int at = s.length - own + i;
+            s[at] = t.dim(i) == 1 ? 0 : t.strides()[i];
         }
+        return s;
+    }
+
+    /** The stride of rows; where there is one row, any will do. */
+    private static long row(Tensor t) {
+        return t.dim(-2) == 1 ? 1 : t.stride(-2);
+    }
+
+    private static long column(Tensor t) {
+        return t.dim(-1) == 1 ? 1 : t.stride(-1);
     }
 }

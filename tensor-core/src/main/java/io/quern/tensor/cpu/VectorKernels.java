@@ -32,6 +32,8 @@ final class VectorKernels implements Kernels {
             case Elementwise e -> compute(op, in, out);
             case Reduce.SquaredNorm s when !anyIs(DType.F64, in) -> ReduceKernels.run(s, in, out[0]);
             case Reduce r -> compute(op, in, out);
+            case MatMul m when CastKernels.isHalf(in[0].dtype()) ->
+                MatMulKernels.halves(in[0], in[1], in[2], out[0]);
             case MatMul m -> compute(op, in, out);
             case Norm n -> compute(op, in, out);
             case Attention a -> compute(op, in, out);
@@ -68,7 +70,7 @@ final class VectorKernels implements Kernels {
         switch (op) {
             case Elementwise e -> ElementwiseKernels.run(e, in, out[0]);
             case Reduce r -> ReduceKernels.run(r, in, out[0]);
-            case MatMul m -> MatMulKernels.run(in, out[0]);
+            case MatMul m -> MatMulKernels.run(in[0], in[1], in[2], out[0]);
             case Norm n -> NormKernels.run(n, in, out);
             case Attention.Forward a -> AttentionKernels.forward(in, out, a.options());
             case Attention.Gradient a -> AttentionKernels.backward(in, out, a.options());
