@@ -20,8 +20,8 @@ public final class Losses {
     public static Tensor crossEntropy(
             Tensor logits, Tensor targets, Tensor classWeights, int ignoreIndex, double smoothing) {
         Tensor rows = logits.reshape(-1, logits.dim(-1));
-        List<Tensor> r = Tensor.runAll(
-                new Loss.CrossEntropy(rows, targets.reshape(-1), classWeights, ignoreIndex, smoothing));
+        List<Tensor> r =
+                Tensor.runAll(new Loss.CrossEntropy(rows, targets.reshape(-1), classWeights, ignoreIndex, smoothing));
         return r.get(0).sum().div(r.get(2).detach().sum());
     }
 

@@ -40,8 +40,8 @@ public final class Param implements AutoCloseable {
      */
     public void set(Tensor replacement) {
         if (!replacement.shape().equals(value.shape())) {
-            throw new TensorException("parameter " + name + " has shape " + value.shape() + "; cannot become "
-                    + replacement.describe());
+            throw new TensorException(
+                    "parameter " + name + " has shape " + value.shape() + "; cannot become " + replacement.describe());
         }
         boolean follow = value.requiresGrad();
         Tensor old = value;

@@ -139,9 +139,10 @@ public final class Scope {
             case Iterable<?> all -> all.forEach(x -> forEachTensor(x, action));
             case Map<?, ?> map -> map.values().forEach(x -> forEachTensor(x, action));
             case Optional<?> maybe -> maybe.ifPresent(x -> forEachTensor(x, action));
-            default -> throw new IllegalArgumentException("Scope.tidy cannot find the tensors inside a "
-                    + result.getClass().getName() + "; let it implement TensorHolder, or return plain values from"
-                    + " Scope.run");
+            default ->
+                throw new IllegalArgumentException("Scope.tidy cannot find the tensors inside a "
+                        + result.getClass().getName() + "; let it implement TensorHolder, or return plain values from"
+                        + " Scope.run");
         }
     }
 }

@@ -253,8 +253,9 @@ public final class Tape {
             Tensor g = gradients.get(i);
             if (g != null && node.wants(i)) {
                 if (!g.shape().equals(inputs.get(i).shape())) {
-                    throw new TensorException("the gradient of " + node.op.name() + " for operand " + i + " is "
-                            + g.describe() + ", but the operand is " + inputs.get(i).describe());
+                    throw new TensorException(
+                            "the gradient of " + node.op.name() + " for operand " + i + " is " + g.describe()
+                                    + ", but the operand is " + inputs.get(i).describe());
                 }
                 slot(inputs.get(i)).add(g, isFresh(g, i, gradients));
             }

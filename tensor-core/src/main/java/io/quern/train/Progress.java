@@ -62,7 +62,8 @@ public final class Progress implements TrainListener {
                 anyShown = false;
             }
             case TrainEvent.Step e -> step(e);
-            case TrainEvent.Sampled e -> line("--- step " + e.step() + "\n" + e.text().strip() + "\n---");
+            case TrainEvent.Sampled e ->
+                line("--- step " + e.step() + "\n" + e.text().strip() + "\n---");
             case TrainEvent.Saved e ->
                 line("step " + e.step() + ": saved " + (e.best() ? "the best model so far to " : "to ") + e.folder());
             case TrainEvent.Ended e -> {
@@ -78,7 +79,10 @@ public final class Progress implements TrainListener {
                         r.bestStep() == 0
                                 ? ""
                                 : String.format(
-                                        Locale.ROOT, ", best validation loss %.4f at step %d", r.bestLoss(), r.bestStep())));
+                                        Locale.ROOT,
+                                        ", best validation loss %.4f at step %d",
+                                        r.bestLoss(),
+                                        r.bestStep())));
             }
         }
     }

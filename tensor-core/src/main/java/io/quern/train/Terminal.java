@@ -18,7 +18,10 @@ final class Terminal {
         }
         FunctionDescriptor type = FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT);
         try {
-            return (int) Linker.nativeLinker().downcallHandle(isatty.get(), type).invokeExact(fileDescriptor) == 1;
+            return (int) Linker.nativeLinker()
+                            .downcallHandle(isatty.get(), type)
+                            .invokeExact(fileDescriptor)
+                    == 1;
         } catch (Throwable t) {
             throw new AssertionError(t);
         }

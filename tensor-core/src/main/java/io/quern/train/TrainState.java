@@ -106,8 +106,9 @@ public record TrainState(
         targets.forEach((name, target) -> {
             WeightEntry e = source.get(name);
             if (!e.shape().equals(target.shape()) || e.type() != StoredType.of(target.dtype())) {
-                throw new TrainException("cannot resume from " + file + ": " + name + " is " + e.type() + " " + e.shape()
-                        + " there, but " + target.describe() + " here; build the model with the configuration of that run");
+                throw new TrainException("cannot resume from " + file + ": " + name + " is " + e.type() + " "
+                        + e.shape() + " there, but " + target.describe()
+                        + " here; build the model with the configuration of that run");
             }
         });
     }
@@ -140,8 +141,8 @@ public record TrainState(
             JsonNode n = JSON.readTree(json);
             int version = n.required("version").asInt();
             if (version != VERSION) {
-                throw new TrainException(file + " has version " + version + ", and this program reads version " + VERSION
-                        + ": resume with the version of Quern that wrote it");
+                throw new TrainException(file + " has version " + version + ", and this program reads version "
+                        + VERSION + ": resume with the version of Quern that wrote it");
             }
             return new TrainState(
                     n.required("step").asLong(),

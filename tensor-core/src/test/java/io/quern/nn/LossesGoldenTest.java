@@ -39,7 +39,8 @@ class LossesGoldenTest {
     private static void check(Golden.Case c, DType dtype) {
         Map<String, Tensor> in = new LinkedHashMap<>();
         c.input().fieldNames().forEachRemaining(name -> {
-            boolean classes = name.equals("target") && c.params().get("loss").asText().equals("cross_entropy");
+            boolean classes =
+                    name.equals("target") && c.params().get("loss").asText().equals("cross_entropy");
             Tensor t = c.input(name).tensor(classes ? DType.I32 : dtype);
             in.put(name, c.expected().has("grad_" + name) ? t.requireGrad() : t);
         });
@@ -86,8 +87,8 @@ class LossesGoldenTest {
     private static Tensor crossEntropy(Golden.Case c, Map<String, Tensor> in) {
         int ignore = c.params().get("ignore_index").asInt();
         double smoothing = c.params().get("label_smoothing").asDouble();
-        Tensor rows = Tensor.run(new Loss.CrossEntropy(
-                in.get("logits"), in.get("target"), in.get("class_weight"), ignore, smoothing));
+        Tensor rows = Tensor.run(
+                new Loss.CrossEntropy(in.get("logits"), in.get("target"), in.get("class_weight"), ignore, smoothing));
         return switch (c.params().get("reduction").asText()) {
             case "none" -> rows;
             case "sum" -> rows.sum();
@@ -109,8 +110,10 @@ class LossesGoldenTest {
         Scope.run(() -> {
             Tensor logits = Tensor.of(new float[] {1, 2, 3, 3, 2, 1, 0, 0, 0, 1, 1, 4}, 2, 2, 3);
             Tensor targets = Tensor.of(new int[] {0, 1, Losses.IGNORE, 2}, 2, 2);
-            double flat = Losses.crossEntropy(logits.reshape(4, 3), targets.reshape(4)).item();
-            org.junit.jupiter.api.Assertions.assertEquals(flat, Losses.crossEntropy(logits, targets).item());
+            double flat = Losses.crossEntropy(logits.reshape(4, 3), targets.reshape(4))
+                    .item();
+            org.junit.jupiter.api.Assertions.assertEquals(
+                    flat, Losses.crossEntropy(logits, targets).item());
             return null;
         });
     }

@@ -62,7 +62,8 @@ class ModuleTest {
     void errorsNameTheParameter() {
         try (Mlp mlp = new Mlp()) {
             TensorException e = assertThrows(
-                    TensorException.class, () -> Scope.run(() -> mlp.norm.forward(Tensor.zeros(1, 5)).item()));
+                    TensorException.class,
+                    () -> Scope.run(() -> mlp.norm.forward(Tensor.zeros(1, 5)).item()));
             assertTrue(e.getMessage().contains("norm.weight"), e.getMessage());
             e = assertThrows(
                     TensorException.class,

@@ -42,7 +42,8 @@ class OpsGoldenTest {
             in.put(name, c.expected().has("grad_" + name) ? t.requireGrad() : t);
         });
         c.assertClose("output", forward(c, in));
-        Gradients g = Tape.gradients(() -> forward(c, in).mul(in.get("grad_output")).sum());
+        Gradients g =
+                Tape.gradients(() -> forward(c, in).mul(in.get("grad_output")).sum());
         in.forEach((name, t) -> {
             if (c.expected().has("grad_" + name)) {
                 c.assertClose("grad_" + name, g.of(t));
@@ -95,15 +96,17 @@ class OpsGoldenTest {
         Golden.Case rows = GOLDEN.get("embedding");
         Scope.run(() -> {
             try (Linear l = new Linear(weight(linear, "weight"), weight(linear, "bias"));
-                    Conv1D t = new Conv1D(
-                            weight(linear, "weight").transpose(0, 1).copy(), weight(linear, "bias"));
+                    Conv1D t =
+                            new Conv1D(weight(linear, "weight").transpose(0, 1).copy(), weight(linear, "bias"));
                     LayerNorm n = new LayerNorm(weight(norm, "weight"), weight(norm, "bias"), 1e-5);
                     Embedding e = new Embedding(weight(rows, "weight"))) {
                 linear.assertClose("output", l.forward(weight(linear, "x")));
                 linear.assertClose("output", t.forward(weight(linear, "x")));
                 norm.assertClose("output", n.forward(weight(norm, "x")));
                 rows.assertClose("output", e.forward(rows.input("ids").tensor(DType.I32)));
-                assertEquals(rows.input("weight").shape().dim(0), e.project(Tensor.zeros(1, 4)).dim(-1));
+                assertEquals(
+                        rows.input("weight").shape().dim(0),
+                        e.project(Tensor.zeros(1, 4)).dim(-1));
             }
             return null;
         });

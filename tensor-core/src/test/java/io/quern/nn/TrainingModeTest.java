@@ -17,7 +17,8 @@ import org.junit.jupiter.api.Test;
 
 class TrainingModeTest {
     private static float[] drop(Dropout d, long seed, long step) {
-        return TrainingMode.with(seed, step, () -> Scope.run(() -> d.forward(Tensor.ones(1000)).toFloats()));
+        return TrainingMode.with(
+                seed, step, () -> Scope.run(() -> d.forward(Tensor.ones(1000)).toFloats()));
     }
 
     @Test
@@ -48,22 +49,29 @@ class TrainingModeTest {
         assertArrayEquals(drop(d, 1, 1), drop(d, 1, 1));
         assertFalse(Arrays.equals(drop(d, 1, 1), drop(d, 1, 2)));
         assertFalse(Arrays.equals(drop(d, 1, 1), drop(d, 2, 1)));
-        TrainingMode.with(1, 1, () -> Scope.run(() -> {
-            Tensor x = Tensor.ones(1000);
-            assertFalse(Arrays.equals(d.forward(x).toFloats(), d.forward(x).toFloats()));
-            return null;
-        }));
+        TrainingMode.with(
+                1,
+                1,
+                () -> Scope.run(() -> {
+                    Tensor x = Tensor.ones(1000);
+                    assertFalse(
+                            Arrays.equals(d.forward(x).toFloats(), d.forward(x).toFloats()));
+                    return null;
+                }));
     }
 
     @Test
     void theGradientHasTheSameMask() {
         Tensor x = Tensor.ones(200).requireGrad();
         float[][] y = new float[1][];
-        Gradients g = TrainingMode.with(3, 4, () -> Tape.gradients(() -> {
-            Tensor dropped = new Dropout(0.3).forward(x);
-            y[0] = dropped.toFloats();
-            return dropped.sum();
-        }));
+        Gradients g = TrainingMode.with(
+                3,
+                4,
+                () -> Tape.gradients(() -> {
+                    Tensor dropped = new Dropout(0.3).forward(x);
+                    y[0] = dropped.toFloats();
+                    return dropped.sum();
+                }));
         assertArrayEquals(y[0], g.of(x).toFloats());
         g.close();
         x.close();

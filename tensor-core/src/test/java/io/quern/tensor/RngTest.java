@@ -60,8 +60,9 @@ class RngTest {
             long stream = draw.nextLong();
             long index = draw.nextLong() >>> (2 + draw.nextInt(60));
             long block = (index / 64) * 16 + index % 16;
-            int[] words = philox(
-                    (int) block, (int) (block >>> 32), (int) stream, (int) (stream >>> 32), (int) seed, (int) (seed >>> 32));
+            int[] words =
+                    philox((int) block, (int) (block >>> 32), (int) stream, (int) (stream >>> 32), (int) seed, (int)
+                            (seed >>> 32));
             assertEquals(words[(int) (index / 16 % 4)], Rng.bits(seed, stream, index));
         }
     }

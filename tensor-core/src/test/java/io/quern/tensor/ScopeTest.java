@@ -69,7 +69,13 @@ class ScopeTest {
         Optional<List<Tensor>> nested = Scope.tidy(() -> Optional.of(Arrays.asList(Tensor.ones(1), null)));
         assertSame(null, Scope.tidy(() -> null));
         for (Tensor t : List.of(
-                list.get(0), list.get(1), map.get("a"), array[0], pair.first, pair.second, nested.orElseThrow().get(0))) {
+                list.get(0),
+                list.get(1),
+                map.get("a"),
+                array[0],
+                pair.first,
+                pair.second,
+                nested.orElseThrow().get(0))) {
             assertTrue(t.isAlive());
             t.close();
         }
@@ -79,8 +85,8 @@ class ScopeTest {
     @Test
     void resultsWhoseTensorsCannotBeFoundAreRefused() {
         long before = buffers();
-        IllegalArgumentException e = assertThrows(
-                IllegalArgumentException.class, () -> Scope.tidy(() -> new Plain(Tensor.ones(3))));
+        IllegalArgumentException e =
+                assertThrows(IllegalArgumentException.class, () -> Scope.tidy(() -> new Plain(Tensor.ones(3))));
         assertTrue(e.getMessage().contains("TensorHolder"), e.getMessage());
         assertThrows(IllegalArgumentException.class, () -> Scope.run(() -> Tensor.ones(3)));
         assertThrows(IllegalArgumentException.class, () -> Scope.run(() -> new Pair(Tensor.ones(1), Tensor.ones(1))));

@@ -65,7 +65,8 @@ final class Models {
         }
 
         Tensor logits(Tensor ids) {
-            return table.project(hidden.forward(dropout.forward(table.forward(ids))).tanh());
+            return table.project(
+                    hidden.forward(dropout.forward(table.forward(ids))).tanh());
         }
 
         Tensor loss(Batch b) {
@@ -75,16 +76,14 @@ final class Models {
 
     private static Conv1D layer(Init init, int in, int out) {
         return new Conv1D(
-                init.make("weight", Shape.of(in, out)),
-                Init.constant(0).make("bias", Shape.of(out)));
+                init.make("weight", Shape.of(in, out)), Init.constant(0).make("bias", Shape.of(out)));
     }
 
     /** The same rows in every batch. */
     record Rows(float[] inputs, int in, float[] targets, int out) implements Batches<Batch> {
         @Override
         public Batch batch(long index) {
-            return new Batch(
-                    Tensor.of(inputs, inputs.length / in, in), Tensor.of(targets, targets.length / out, out));
+            return new Batch(Tensor.of(inputs, inputs.length / in, in), Tensor.of(targets, targets.length / out, out));
         }
 
         @Override

@@ -66,8 +66,7 @@ class TrainerTest extends LeakChecked {
                     .steps(300)
                     .run();
             Map<String, Param> p = model.parameters();
-            assertArrayEquals(
-                    new float[] {2, -3}, p.get("layer.weight").value().toFloats(), 1e-3f);
+            assertArrayEquals(new float[] {2, -3}, p.get("layer.weight").value().toFloats(), 1e-3f);
             assertArrayEquals(new float[] {1}, p.get("layer.bias").value().toFloats(), 1e-3f);
         }
     }
@@ -104,9 +103,10 @@ class TrainerTest extends LeakChecked {
                     .clip(1)
                     .validate(split.validation().windows(2, 8), 3, 30)
                     .sample(
-                            () -> Scope.run(() -> "" + model.logits(Tensor.of(new int[] {4}, 1, 1))
-                                    .argmax()
-                                    .toInts()[0]),
+                            () -> Scope.run(() -> ""
+                                    + model.logits(Tensor.of(new int[] {4}, 1, 1))
+                                            .argmax()
+                                            .toInts()[0]),
                             200)
                     .listen(events::add)
                     .run();
@@ -120,7 +120,10 @@ class TrainerTest extends LeakChecked {
         assertEquals(200, steps.size());
         assertEquals(
                 List.of(30L, 60L, 90L, 120L, 150L, 180L, 200L),
-                steps.stream().filter(TrainEvent.Step::isValidated).map(TrainEvent.Step::step).toList());
+                steps.stream()
+                        .filter(TrainEvent.Step::isValidated)
+                        .map(TrainEvent.Step::step)
+                        .toList());
         assertEquals(0, steps.getFirst().lr());
         assertEquals(0.02, steps.get(20).lr());
     }
@@ -136,7 +139,8 @@ class TrainerTest extends LeakChecked {
                     .validate(data.windows(2, 8), 2, 1)
                     .listen(events::add)
                     .run();
-            double whole = Scope.run(() -> model.loss(data.windows(3, 8).batch(0)).item());
+            double whole =
+                    Scope.run(() -> model.loss(data.windows(3, 8).batch(0)).item());
             assertEquals(whole, steps(events).getFirst().validationLoss(), 1e-6);
         }
     }
@@ -193,11 +197,19 @@ class TrainerTest extends LeakChecked {
                     .listen(fourEvents::add)
                     .run();
             for (int i = 0; i < 5; i++) {
-                assertEquals(steps(oneEvents).get(i).loss(), steps(fourEvents).get(i).loss(), 1e-5);
-                assertEquals(steps(oneEvents).get(i).gradNorm(), steps(fourEvents).get(i).gradNorm(), 1e-5);
+                assertEquals(
+                        steps(oneEvents).get(i).loss(), steps(fourEvents).get(i).loss(), 1e-5);
+                assertEquals(
+                        steps(oneEvents).get(i).gradNorm(),
+                        steps(fourEvents).get(i).gradNorm(),
+                        1e-5);
             }
-            one.parameters().forEach((path, p) -> assertArrayEquals(
-                    p.value().toFloats(), four.parameters().get(path).value().toFloats(), 1e-4f, path));
+            one.parameters()
+                    .forEach((path, p) -> assertArrayEquals(
+                            p.value().toFloats(),
+                            four.parameters().get(path).value().toFloats(),
+                            1e-4f,
+                            path));
         }
     }
 
@@ -305,8 +317,7 @@ class TrainerTest extends LeakChecked {
 
     @Test
     void aLossThatIsNotFiniteStopsTheRunAndNamesStepAndParameter() throws IOException {
-        Batches<Batch> data =
-                new Poisoned(new Models.Rows(new float[] {1, 2}, 2, new float[] {3}, 1), 2);
+        Batches<Batch> data = new Poisoned(new Models.Rows(new float[] {1, 2}, 2, new float[] {3}, 1), 2);
         List<TrainEvent> events = new ArrayList<>();
         try (Models.Mlp model = new Models.Mlp(2, 4, 1, 1);
                 AdamW optimizer = adamW(model)) {
@@ -330,8 +341,8 @@ class TrainerTest extends LeakChecked {
     void aStopIsHonouredAfterTheStepAndSaves(@TempDir Path dir) throws Exception {
         try (Models.NextToken model = new Models.NextToken(11, 8, 0, 1);
                 AdamW optimizer = adamW(model)) {
-            Trainer<Batch> trainer = Trainer.of(
-                    model, model::loss, SONG.randomCrops(2, 4, 1), optimizer, Schedule.constant(1e-3));
+            Trainer<Batch> trainer =
+                    Trainer.of(model, model::loss, SONG.randomCrops(2, 4, 1), optimizer, Schedule.constant(1e-3));
             List<TrainEvent> events = new ArrayList<>();
             TrainResult r = trainer.steps(1_000_000)
                     .checkpoint(dir, to -> Files.writeString(to.resolve("model"), "weights"), 1_000_000)
@@ -358,11 +369,7 @@ class TrainerTest extends LeakChecked {
                 AdamW optimizer = adamW(model)) {
             // A rate that climbs beyond all measure makes the validation loss fall first and rise then.
             TrainResult r = Trainer.of(
-                            model,
-                            model::loss,
-                            SONG.randomCrops(8, 8, 1),
-                            optimizer,
-                            step -> step < 10 ? 0.01 : 3.0)
+                            model, model::loss, SONG.randomCrops(8, 8, 1), optimizer, step -> step < 10 ? 0.01 : 3.0)
                     .steps(20)
                     .validate(SONG.windows(8, 8), 2, 5)
                     .checkpoint(dir, to -> written.add(dir.relativize(to).toString()), 8)

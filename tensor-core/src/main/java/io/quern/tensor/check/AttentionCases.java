@@ -152,7 +152,12 @@ final class AttentionCases {
                 "attention to the filled part of a cache",
                 d -> List.of(d.normal(2, 1, 4, 16), d.normal(2, 50, 2, 16), d.normal(2, 50, 2, 16)),
                 t -> new Attention.Forward(
-                        t.get(0), t.get(1).narrow(1, 0, 37), t.get(2).narrow(1, 0, 37), null, null, Options.causal(0.25)),
+                        t.get(0),
+                        t.get(1).narrow(1, 0, 37),
+                        t.get(2).narrow(1, 0, 37),
+                        null,
+                        null,
+                        Options.causal(0.25)),
                 0,
                 1,
                 2));

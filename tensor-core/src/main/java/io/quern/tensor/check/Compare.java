@@ -42,7 +42,8 @@ public final class Compare {
         if (at < 0) {
             return new Result(true, 0, what + ": equal");
         }
-        String message = what + " " + shape + ": " + wrong + " of " + want.length + " elements differ too much; worst at "
+        String message = what + " " + shape + ": " + wrong + " of " + want.length
+                + " elements differ too much; worst at "
                 + Arrays.toString(position(at, shape)) + ": " + got[at] + " instead of " + want[at] + ", "
                 + String.format(java.util.Locale.ROOT, "%.3g", worst) + " times the tolerance (abs " + tolerance.abs()
                 + ", rel " + tolerance.rel() + ")";

@@ -100,8 +100,8 @@ final class ElementwiseCases {
                 0));
         all.add(OpCase.of(
                 kind.label() + " far out",
-                d -> List.of(d.values(
-                        new int[] {16}, -1e4, -100, -20, -10, -7, -5, -3, -0.0, 0, 3, 5, 7, 10, 20, 100, 1e4)),
+                d -> List.of(
+                        d.values(new int[] {16}, -1e4, -100, -20, -10, -7, -5, -3, -0.0, 0, 3, 5, 7, 10, 20, 100, 1e4)),
                 t -> new Elementwise.Unary(kind, t.get(0))));
         for (int n : OpCatalog.LENGTHS) {
             all.add(OpCase.of(
@@ -130,13 +130,21 @@ final class ElementwiseCases {
                     0));
         }
         all.add(OpCase.of(
-                "affine of a view", d -> List.of(d.normal(4, 9)), t -> new Elementwise.Affine(middle(t.get(0)), 2, 0), 0));
+                "affine of a view",
+                d -> List.of(d.normal(4, 9)),
+                t -> new Elementwise.Affine(middle(t.get(0)), 2, 0),
+                0));
     }
 
     private static void where(List<OpCase> all) {
         int[][][] shapes = {
-            {{}, {}, {}}, {{65}, {65}, {65}}, {{65}, {}, {65}}, {{3, 1}, {1, 17}, {3, 17}}, {{17}, {3, 1}, {2, 1, 1}},
-            {{2, 3, 16}, {}, {}}, {{0}, {1}, {1}},
+            {{}, {}, {}},
+            {{65}, {65}, {65}},
+            {{65}, {}, {65}},
+            {{3, 1}, {1, 17}, {3, 17}},
+            {{17}, {3, 1}, {2, 1, 1}},
+            {{2, 3, 16}, {}, {}},
+            {{0}, {1}, {1}},
         };
         for (int[][] s : shapes) {
             all.add(OpCase.of(
@@ -180,7 +188,10 @@ final class ElementwiseCases {
         }
         // Only a dtype of as many digits can be checked by differences.
         all.add(OpCase.of(
-                "cast to itself", d -> List.of(d.normal(5)), t -> new Elementwise.Cast(t.get(0), t.get(0).dtype()), 0));
+                "cast to itself",
+                d -> List.of(d.normal(5)),
+                t -> new Elementwise.Cast(t.get(0), t.get(0).dtype()),
+                0));
     }
 
     private static void dropout(List<OpCase> all) {

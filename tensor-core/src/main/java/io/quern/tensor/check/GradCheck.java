@@ -39,7 +39,9 @@ public final class GradCheck {
             c.differentiable().forEach(i -> operands.get(i).freeze());
             for (int i : new TreeSet<>(c.differentiable())) {
                 Tensor gradient = gradients.of(operands.get(i));
-                double[] tape = gradient == null ? new double[Math.toIntExact(operands.get(i).size())] : gradient.toDoubles();
+                double[] tape = gradient == null
+                        ? new double[Math.toIntExact(operands.get(i).size())]
+                        : gradient.toDoubles();
                 results.add(compare(c, operands, i, weights, tape));
             }
             return results;

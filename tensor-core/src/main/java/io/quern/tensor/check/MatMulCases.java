@@ -103,8 +103,7 @@ final class MatMulCases {
         all.add(OpCase.of(
                 "matmul of head views",
                 d -> List.of(d.normal(2, 5, 3, 16), d.normal(2, 6, 3, 16)),
-                t -> new MatMul(
-                        t.get(0).permute(0, 2, 1, 3), t.get(1).permute(0, 2, 3, 1), null),
+                t -> new MatMul(t.get(0).permute(0, 2, 1, 3), t.get(1).permute(0, 2, 3, 1), null),
                 0,
                 1));
         all.add(OpCase.of(

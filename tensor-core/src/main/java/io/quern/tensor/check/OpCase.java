@@ -53,13 +53,14 @@ public record OpCase(
     public List<Tensor> run(List<Tensor> operands) {
         Op op = build.apply(operands);
         if (op instanceof View view) {
-            return List.of(switch (view) {
-                case View.Reshape v -> v.x().reshape(v.shape());
-                case View.Permute v ->
-                    v.x().permute(v.order().stream().mapToInt(i -> i).toArray());
-                case View.Expand v -> v.x().expand(v.shape());
-                case View.Narrow v -> v.x().narrow(v.axis(), v.start(), v.length());
-            });
+            return List.of(
+                    switch (view) {
+                        case View.Reshape v -> v.x().reshape(v.shape());
+                        case View.Permute v ->
+                            v.x().permute(v.order().stream().mapToInt(i -> i).toArray());
+                        case View.Expand v -> v.x().expand(v.shape());
+                        case View.Narrow v -> v.x().narrow(v.axis(), v.start(), v.length());
+                    });
         }
         List<Tensor> results = Tensor.runAll(op);
         return op instanceof Update ? operands : results;

@@ -73,17 +73,16 @@ final class ReduceCases {
         }
         all.add(OpCase.of("argmax of a row", d -> List.of(d.normal(100)), t -> new Reduce.ArgMax(t.get(0))));
         all.add(OpCase.of(
-                "argmax of negatives", d -> List.of(d.positive(2, 40)), t -> new Reduce.ArgMax(t.get(0).neg())));
+                "argmax of negatives",
+                d -> List.of(d.positive(2, 40)),
+                t -> new Reduce.ArgMax(t.get(0).neg())));
     }
 
     private static void softmax(List<OpCase> all, boolean log) {
         String name = log ? "log_softmax" : "softmax";
         for (int n : OpCatalog.LENGTHS) {
             all.add(OpCase.of(
-                    name + " [3, " + n + "]",
-                    d -> List.of(d.normal(3, n)),
-                    t -> new Reduce.Softmax(t.get(0), log),
-                    0));
+                    name + " [3, " + n + "]", d -> List.of(d.normal(3, n)), t -> new Reduce.Softmax(t.get(0), log), 0));
             all.add(OpCase.of(
                     name + "_grad [3, " + n + "]",
                     d -> List.of(softmax(d.normal(3, n), log), d.normal(3, n)),
@@ -96,7 +95,8 @@ final class ReduceCases {
                 0));
         all.add(OpCase.of(
                 name + " of large numbers",
-                d -> List.of(d.values(new int[] {2, 4}, 1000, 1001, 999, -1000, 3e4, -3e4, 0, Double.NEGATIVE_INFINITY)),
+                d -> List.of(
+                        d.values(new int[] {2, 4}, 1000, 1001, 999, -1000, 3e4, -3e4, 0, Double.NEGATIVE_INFINITY)),
                 t -> new Reduce.Softmax(t.get(0), log)));
         all.add(OpCase.of(
                 name + " of nothing", d -> List.of(d.normal(0, 5)), t -> new Reduce.Softmax(t.get(0), log), 0));

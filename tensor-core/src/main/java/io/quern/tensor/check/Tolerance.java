@@ -72,8 +72,7 @@ public record Tolerance(double abs, double rel) {
             case Index i -> !(i instanceof Index.EmbeddingGrad);
             case View v -> true;
             case Update u -> u instanceof Update.Assign || u instanceof Update.Fill;
-            case Reduce r ->
-                r instanceof Reduce.Axes a && (a.kind() == Reduce.Kind.MAX || a.kind() == Reduce.Kind.MIN);
+            case Reduce r -> r instanceof Reduce.Axes a && (a.kind() == Reduce.Kind.MAX || a.kind() == Reduce.Kind.MIN);
             case MatMul m -> false;
             case Norm n -> false;
             case Attention a -> false;
@@ -90,12 +89,16 @@ public record Tolerance(double abs, double rel) {
                 switch (r) {
                     case Reduce.Axes a ->
                         a.kind() == Reduce.Kind.SUM
-                                ? (double) a.x().size() / Math.max(1, r.outputs().getFirst().shape().size())
+                                ? (double) a.x().size()
+                                        / Math.max(
+                                                1,
+                                                r.outputs().getFirst().shape().size())
                                 : 1;
                     case Reduce.ArgMax a -> 0;
                     case Reduce.Softmax s -> s.x().dim(-1);
                     case Reduce.SoftmaxGrad s -> s.y().dim(-1);
-                    case Reduce.SquaredNorm s -> s.xs().stream().mapToLong(x -> x.size()).sum();
+                    case Reduce.SquaredNorm s ->
+                        s.xs().stream().mapToLong(x -> x.size()).sum();
                 };
             case MatMul m -> m.a().dim(-1);
             case Norm n ->
@@ -108,7 +111,8 @@ public record Tolerance(double abs, double rel) {
             case Attention a ->
                 switch (a) {
                     case Attention.Forward f -> {
-                        // A score is of size scale * sqrt(D), up to some D; its rounding error is a relative one of a weight.
+                        // A score is of size scale * sqrt(D), up to some D; its rounding error is a relative one of a
+                        // weight.
                         int d = f.q().dim(-1);
                         yield (d + f.k().dim(1)) * Math.max(1, f.options().scale() * d / 16);
                     }

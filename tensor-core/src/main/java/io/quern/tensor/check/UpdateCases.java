@@ -41,15 +41,15 @@ final class UpdateCases {
         all.add(OpCase.of(
                         "assign of a repeated scalar",
                         d -> List.of(d.normal(5, 33), d.normal()),
-                        t -> new Update.Assign(t.get(0).narrow(1, 1, 17), t.get(1).expand(Shape.of(5, 17))))
+                        t -> new Update.Assign(
+                                t.get(0).narrow(1, 1, 17), t.get(1).expand(Shape.of(5, 17))))
                 .andIntegers());
         all.add(OpCase.of(
                         "fill of a column",
                         d -> List.of(d.normal(9, 17)),
                         t -> new Update.Fill(t.get(0).select(1, 3), 4))
                 .andIntegers());
-        all.add(OpCase.of(
-                        "fill of nothing", d -> List.of(d.normal(3, 0)), t -> new Update.Fill(t.get(0), 4))
+        all.add(OpCase.of("fill of nothing", d -> List.of(d.normal(3, 0)), t -> new Update.Fill(t.get(0), 4))
                 .andIntegers());
         all.add(OpCase.of(
                 "accumulate into a slice",

@@ -123,8 +123,8 @@ final class AttentionBackward {
                 long from = dOut.at(b, i0 + r, head);
                 AttentionPack.panelRow(c.q().at(b, i0 + r, head), size, 0, r, qPanels);
                 AttentionPack.panelRow(from, size, 0, r, dOPanels);
-                logSum[r] = OffHeap.getFloat(
-                        lse + Float.BYTES * (((long) b * c.heads() + head) * c.queries() + i0 + r));
+                logSum[r] =
+                        OffHeap.getFloat(lse + Float.BYTES * (((long) b * c.heads() + head) * c.queries() + i0 + r));
                 delta[r] = dot(from, out.at(b, i0 + r, head), size);
             }
             for (int r = 0; r < count; r += R) {

@@ -106,13 +106,7 @@ final class AttentionKernels {
     static void backward(Tensor[] in, Tensor[] out, Attention.Options options) {
         Call c = Call.of(in[0], in[1], in[2], in[3], null, options);
         AttentionBackward.run(
-                c,
-                Rows.of(in[4]),
-                in[5].address(),
-                Rows.of(in[6]),
-                Rows.of(out[0]),
-                Rows.of(out[1]),
-                Rows.of(out[2]));
+                c, Rows.of(in[4]), in[5].address(), Rows.of(in[6]), Rows.of(out[0]), Rows.of(out[1]), Rows.of(out[2]));
     }
 
     /** A wrong row would be read from anywhere in memory. */

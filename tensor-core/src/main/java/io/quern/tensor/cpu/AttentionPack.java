@@ -129,7 +129,16 @@ final class AttentionPack {
      * {@code from to from + n - 1}, n rounded up to W, to {@code to[at + r * STRIDE + j]}.
      */
     static void scores(
-            float[] left, int row, int rows, float[] keys, int from, int n, int size, float[] tile, float[] to, int at) {
+            float[] left,
+            int row,
+            int rows,
+            float[] keys,
+            int from,
+            int n,
+            int size,
+            float[] tile,
+            float[] to,
+            int at) {
         int height = GemmPack.up(size, SIDE);
         for (int j = 0; j < n; j += W) {
             int panel = (from + j) / W * height * W;

@@ -45,9 +45,7 @@ final class AttentionRows {
         OffHeap.read(c.q().at(b, i, head), q, 0, c.size());
         float scale = (float) c.options().scale();
         for (int j = 0; j < n; j++) {
-            p[j] = c.hidden(b, j)
-                    ? Float.NEGATIVE_INFINITY
-                    : scale * dot(q, c.k().at(c.row(b, j), j, g), c.size());
+            p[j] = c.hidden(b, j) ? Float.NEGATIVE_INFINITY : scale * dot(q, c.k().at(c.row(b, j), j, g), c.size());
         }
         int padded = GemmPack.up(n, L);
         java.util.Arrays.fill(p, n, padded, Float.NEGATIVE_INFINITY);

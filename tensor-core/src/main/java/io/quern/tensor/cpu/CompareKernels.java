@@ -1,7 +1,7 @@
 package io.quern.tensor.cpu;
 
-import static io.quern.tensor.cpu.Lanes.I;
 import static io.quern.tensor.cpu.Lanes.F;
+import static io.quern.tensor.cpu.Lanes.I;
 import static io.quern.tensor.cpu.Lanes.L;
 import static io.quern.tensor.cpu.Lanes.load;
 import static io.quern.tensor.cpu.OffHeap.ALL;

@@ -112,7 +112,8 @@ final class CpuPool {
         long address = Malloc.malloc(Math.addExact(size, ALIGNMENT));
         if (address == 0) {
             throw new TensorException("out of CPU memory: asked for " + size + " bytes, " + live + " are in use by "
-                    + buffers + " buffers and " + (reserved - live) + " lie free in the pool; make the batch or the context"
+                    + buffers + " buffers and " + (reserved - live)
+                    + " lie free in the pool; make the batch or the context"
                     + " smaller, or raise the memory limit");
         }
         reserved += size;

@@ -89,30 +89,40 @@ final class ElementwiseKernels {
     }
 
     private static void compare(Elementwise.Compare op, Tensor[] in, Tensor out) {
-        withExpanded(in[0], out.shape(), a -> withExpanded(in[1], out.shape(), b -> {
-            long x = a.address();
-            long y = b.address();
-            long z = out.address();
-            Workers.ranges(
-                    out.size(),
-                    CHUNK,
-                    (from, to) ->
-                            CompareKernels.run(op.kind(), x + 4 * from, y + 4 * from, z + 4 * from, (int) (to - from)));
-        }));
+        withExpanded(
+                in[0],
+                out.shape(),
+                a -> withExpanded(in[1], out.shape(), b -> {
+                    long x = a.address();
+                    long y = b.address();
+                    long z = out.address();
+                    Workers.ranges(
+                            out.size(),
+                            CHUNK,
+                            (from, to) -> CompareKernels.run(
+                                    op.kind(), x + 4 * from, y + 4 * from, z + 4 * from, (int) (to - from)));
+                }));
     }
 
     private static void where(Tensor[] in, Tensor out) {
         Shape s = out.shape();
-        withExpanded(in[0], s, c -> withExpanded(in[1], s, a -> withExpanded(in[2], s, b -> {
-            long p = c.address();
-            long x = a.address();
-            long y = b.address();
-            long z = out.address();
-            Workers.ranges(
-                    out.size(),
-                    CHUNK,
-                    (from, to) -> where(p + 4 * from, x + 4 * from, y + 4 * from, z + 4 * from, (int) (to - from)));
-        })));
+        withExpanded(
+                in[0],
+                s,
+                c -> withExpanded(
+                        in[1],
+                        s,
+                        a -> withExpanded(in[2], s, b -> {
+                            long p = c.address();
+                            long x = a.address();
+                            long y = b.address();
+                            long z = out.address();
+                            Workers.ranges(
+                                    out.size(),
+                                    CHUNK,
+                                    (from, to) -> where(
+                                            p + 4 * from, x + 4 * from, y + 4 * from, z + 4 * from, (int) (to - from)));
+                        })));
     }
 
     /** Gives {@code body} a packed tensor with the elements of {@code t} broadcast to the shape. */
@@ -143,8 +153,9 @@ final class ElementwiseKernels {
     private static void where(long condition, long a, long b, long y, int n) {
         int i = 0;
         for (; i <= n - L; i += L) {
-            VectorMask<Float> first =
-                    Lanes.loadInts(condition + 4L * i).compare(VectorOperators.NE, 0).cast(F);
+            VectorMask<Float> first = Lanes.loadInts(condition + 4L * i)
+                    .compare(VectorOperators.NE, 0)
+                    .cast(F);
             load(b + 4L * i).blend(load(a + 4L * i), first).intoMemorySegment(ALL, y + 4L * i, ORDER);
         }
         if (i < n) {

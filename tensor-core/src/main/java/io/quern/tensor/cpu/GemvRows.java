@@ -160,7 +160,10 @@ final class GemvRows {
         }
         float sum = sums[at];
         for (int p = g.k() - g.k() % L; p < g.k(); p++) {
-            sum = Math.fma(x[xAt + p], GemmReference.element(g.type(), w + (long) p * g.type().bytes()), sum);
+            sum = Math.fma(
+                    x[xAt + p],
+                    GemmReference.element(g.type(), w + (long) p * g.type().bytes()),
+                    sum);
         }
         return sum;
     }

@@ -34,8 +34,8 @@ interface Kernels {
                 System.getLogger("io.quern.tensor")
                         .log(
                                 System.Logger.Level.WARNING,
-                                "the Vector API is absent, so the CPU runs scalar kernels, many times slower; start java"
-                                        + " with --add-modules jdk.incubator.vector");
+                                "the Vector API is absent, so the CPU runs scalar kernels, many times slower; start"
+                                        + " java with --add-modules jdk.incubator.vector");
                 return new ScalarKernels();
             }
             default -> throw new TensorException("quern.kernels is 'vector' or 'scalar', not '" + wish + "'");

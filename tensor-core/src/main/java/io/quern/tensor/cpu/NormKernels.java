@@ -43,16 +43,24 @@ final class NormKernels {
         long y = out[0].address();
         long means = out[1].address();
         long rstds = out[2].address();
-        withVector(in[1], c, 1, weight -> withVector(in[2], c, 0, bias -> SoftmaxKernels.forRows(in[0], (from, to) -> {
-            for (long r = from; r < to; r++) {
-                long row = 4 * r * c;
-                float mean = (float) (RowKernels.sum(x + row, c) / c);
-                float rstd = (float) (1 / Math.sqrt(RowKernels.squares(x + row, mean, c) / c + eps));
-                NormRows.layer(x + row, mean, rstd, weight, bias, y + row, c);
-                OffHeap.setFloat(means + 4 * r, mean);
-                OffHeap.setFloat(rstds + 4 * r, rstd);
-            }
-        })));
+        withVector(
+                in[1],
+                c,
+                1,
+                weight -> withVector(
+                        in[2],
+                        c,
+                        0,
+                        bias -> SoftmaxKernels.forRows(in[0], (from, to) -> {
+                            for (long r = from; r < to; r++) {
+                                long row = 4 * r * c;
+                                float mean = (float) (RowKernels.sum(x + row, c) / c);
+                                float rstd = (float) (1 / Math.sqrt(RowKernels.squares(x + row, mean, c) / c + eps));
+                                NormRows.layer(x + row, mean, rstd, weight, bias, y + row, c);
+                                OffHeap.setFloat(means + 4 * r, mean);
+                                OffHeap.setFloat(rstds + 4 * r, rstd);
+                            }
+                        })));
     }
 
     private static void rmsNorm(Tensor[] in, double eps, Tensor[] out) {
@@ -60,14 +68,18 @@ final class NormKernels {
         long x = in[0].address();
         long y = out[0].address();
         long rstds = out[1].address();
-        withVector(in[1], c, 1, weight -> SoftmaxKernels.forRows(in[0], (from, to) -> {
-            for (long r = from; r < to; r++) {
-                long row = 4 * r * c;
-                float rstd = (float) (1 / Math.sqrt(RowKernels.squares(x + row, 0, c) / c + eps));
-                NormRows.rms(x + row, rstd, weight, y + row, c);
-                OffHeap.setFloat(rstds + 4 * r, rstd);
-            }
-        }));
+        withVector(
+                in[1],
+                c,
+                1,
+                weight -> SoftmaxKernels.forRows(in[0], (from, to) -> {
+                    for (long r = from; r < to; r++) {
+                        long row = 4 * r * c;
+                        float rstd = (float) (1 / Math.sqrt(RowKernels.squares(x + row, 0, c) / c + eps));
+                        NormRows.rms(x + row, rstd, weight, y + row, c);
+                        OffHeap.setFloat(rstds + 4 * r, rstd);
+                    }
+                }));
     }
 
     /**
@@ -84,20 +96,24 @@ final class NormKernels {
         long dx = out[0].address();
         long size = stretch(rows);
         int stretches = Math.toIntExact((rows + size - 1) / size);
-        withVector(in[1], c, 1, weight -> withSums(2 * stretches, c, sums -> {
-            Workers.ranges(rows, size, (from, to) -> {
-                long dWeight = sums + 4L * c * (from / size);
-                long dBias = dWeight + 4L * c * stretches;
-                for (long r = from; r < to; r++) {
-                    long row = 4 * r * c;
-                    float mean = OffHeap.getFloat(means + 4 * r);
-                    float rstd = OffHeap.getFloat(rstds + 4 * r);
-                    NormRows.layerGradient(x + row, mean, rstd, weight, dy + row, dx + row, dWeight, dBias, c);
-                }
-            });
-            addUp(sums, stretches, c, out[1].address());
-            addUp(sums + 4L * c * stretches, stretches, c, out[2].address());
-        }));
+        withVector(
+                in[1],
+                c,
+                1,
+                weight -> withSums(2 * stretches, c, sums -> {
+                    Workers.ranges(rows, size, (from, to) -> {
+                        long dWeight = sums + 4L * c * (from / size);
+                        long dBias = dWeight + 4L * c * stretches;
+                        for (long r = from; r < to; r++) {
+                            long row = 4 * r * c;
+                            float mean = OffHeap.getFloat(means + 4 * r);
+                            float rstd = OffHeap.getFloat(rstds + 4 * r);
+                            NormRows.layerGradient(x + row, mean, rstd, weight, dy + row, dx + row, dWeight, dBias, c);
+                        }
+                    });
+                    addUp(sums, stretches, c, out[1].address());
+                    addUp(sums + 4L * c * stretches, stretches, c, out[2].address());
+                }));
     }
 
     private static void rmsNormGrad(Tensor[] in, Tensor[] out) {
@@ -109,17 +125,21 @@ final class NormKernels {
         long dx = out[0].address();
         long size = stretch(rows);
         int stretches = Math.toIntExact((rows + size - 1) / size);
-        withVector(in[1], c, 1, weight -> withSums(stretches, c, sums -> {
-            Workers.ranges(rows, size, (from, to) -> {
-                long dWeight = sums + 4L * c * (from / size);
-                for (long r = from; r < to; r++) {
-                    long row = 4 * r * c;
-                    float rstd = OffHeap.getFloat(rstds + 4 * r);
-                    NormRows.rmsGradient(x + row, rstd, weight, dy + row, dx + row, dWeight, c);
-                }
-            });
-            addUp(sums, stretches, c, out[1].address());
-        }));
+        withVector(
+                in[1],
+                c,
+                1,
+                weight -> withSums(stretches, c, sums -> {
+                    Workers.ranges(rows, size, (from, to) -> {
+                        long dWeight = sums + 4L * c * (from / size);
+                        for (long r = from; r < to; r++) {
+                            long row = 4 * r * c;
+                            float rstd = OffHeap.getFloat(rstds + 4 * r);
+                            NormRows.rmsGradient(x + row, rstd, weight, dy + row, dx + row, dWeight, c);
+                        }
+                    });
+                    addUp(sums, stretches, c, out[1].address());
+                }));
     }
 
     private static long stretch(long rows) {

@@ -90,7 +90,8 @@ final class NormRows {
         if (i < c) {
             VectorMask<Float> some = Lanes.first(c - i);
             FloatVector h = load(x + 4L * i, some).sub(m).mul(s);
-            FloatVector g = load(dy + 4L * i, some).mul(load(weight + 4L * i, some)).sub(meanG);
+            FloatVector g =
+                    load(dy + 4L * i, some).mul(load(weight + 4L * i, some)).sub(meanG);
             h.fma(minus, g).mul(s).intoMemorySegment(ALL, dx + 4L * i, ORDER, some);
         }
     }

@@ -58,8 +58,11 @@ final class ReduceKernels {
         if (kind == Reduce.Kind.MEAN) {
             long y = out.address();
             float count = (float) (x.size() / out.size());
-            Workers.ranges(out.size(), CHUNK, (from, to) ->
-                    BinaryKernels.run(BinaryKind.DIV, y + 4 * from, count, y + 4 * from, (int) (to - from)));
+            Workers.ranges(
+                    out.size(),
+                    CHUNK,
+                    (from, to) ->
+                            BinaryKernels.run(BinaryKind.DIV, y + 4 * from, count, y + 4 * from, (int) (to - from)));
         }
     }
 
@@ -235,7 +238,8 @@ final class ReduceKernels {
         SoftmaxKernels.forRows(x, (from, to) -> {
             for (long r = from; r < to; r++) {
                 long row = x.address() + 4 * r * n;
-                int first = Float.isNaN(OffHeap.getFloat(row)) ? 0 : RowKernels.indexOf(row, RowKernels.peak(row, n), n);
+                int first =
+                        Float.isNaN(OffHeap.getFloat(row)) ? 0 : RowKernels.indexOf(row, RowKernels.peak(row, n), n);
                 OffHeap.setInt(out.address() + 4 * r, first);
             }
         });
@@ -255,8 +259,8 @@ final class ReduceKernels {
             Workers.ranges(
                     x.size(),
                     CHUNK,
-                    (from, to) ->
-                            parts[first + (int) (from / CHUNK)] = squares(wide.address() + 4 * from, (int) (to - from)));
+                    (from, to) -> parts[first + (int) (from / CHUNK)] =
+                            squares(wide.address() + 4 * from, (int) (to - from)));
             if (half) {
                 wide.close();
             }

@@ -122,9 +122,7 @@ final class ScalarAttention {
 
     /** -inf for a hidden key. */
     private double score(int b, int h, int i, int j) {
-        return sees(b, i, j)
-                ? options.scale() * dot(q, query(b, h, i), k, key(b, h, j))
-                : Double.NEGATIVE_INFINITY;
+        return sees(b, i, j) ? options.scale() * dot(q, query(b, h, i), k, key(b, h, j)) : Double.NEGATIVE_INFINITY;
     }
 
     /** What dropout multiplies weight j of a row by. */

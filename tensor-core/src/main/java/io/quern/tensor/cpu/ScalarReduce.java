@@ -29,11 +29,13 @@ final class ScalarReduce {
     private static double[] axes(Reduce.Kind kind, Tensor t, Tensor out) {
         double[] x = ScalarMemory.read(t);
         double[] y = new double[Math.toIntExact(out.size())];
-        Arrays.fill(y, switch (kind) {
-            case SUM, MEAN -> 0;
-            case MAX -> Double.NEGATIVE_INFINITY;
-            case MIN -> Double.POSITIVE_INFINITY;
-        });
+        Arrays.fill(
+                y,
+                switch (kind) {
+                    case SUM, MEAN -> 0;
+                    case MAX -> Double.NEGATIVE_INFINITY;
+                    case MIN -> Double.POSITIVE_INFINITY;
+                });
         int[] to = ScalarMemory.broadcastIndex(out.shape(), t.shape());
         for (int i = 0; i < x.length; i++) {
             y[to[i]] = switch (kind) {

@@ -57,8 +57,7 @@ final class UpdateKernels {
         if (runs.innerStride(0) == 1 && runs.innerStride(1) == 1) {
             long to = target.address();
             long from = source.address();
-            runs.parallel(
-                    ElementwiseKernels.CHUNK, (o, n) -> accumulate(to + 4 * o[0], from + 4 * o[1], factor, n));
+            runs.parallel(ElementwiseKernels.CHUNK, (o, n) -> accumulate(to + 4 * o[0], from + 4 * o[1], factor, n));
         } else if (runs.innerStride(1) != 1 && !source.isPacked()) {
             try (Tensor packed = Tensor.empty(Device.CPU, DType.F32, source.shape())) {
                 CopyKernels.copy(source, packed);

@@ -129,7 +129,8 @@ final class VectorMath {
     private static final float G4 = 0.00498594084282f;
     private static final float G5 = -0.000595374259923f;
 
-    // ln erfc x = H0 + H1 x + ... for 0.92 <= x <= 5.5; errs by 1.3e-8 of erf x, and by 1.3e-6 of erfc x where that is small
+    // ln erfc x = H0 + H1 x + ... for 0.92 <= x <= 5.5; errs by 1.3e-8 of erf x, and by 1.3e-6 of erfc x where that is
+    // small
     private static final float H0 = -3.73221386404e-05f;
     private static final float H1 = -1.12871732067f;
     private static final float H2 = -0.6345036111f;

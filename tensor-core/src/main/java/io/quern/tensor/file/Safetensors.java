@@ -18,8 +18,7 @@ import java.util.Set;
  * nothing but the header, whatever the size.
  */
 public final class Safetensors implements WeightSource {
-    private static final ValueLayout.OfLong LONG =
-            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private final String file;
     private final Arena arena;
@@ -74,8 +73,8 @@ public final class Safetensors implements WeightSource {
 
     private static Safetensors read(String file, Arena arena, MemorySegment all) {
         if (all.byteSize() < 8) {
-            throw new TensorException(
-                    file + ": not a safetensors file: it has " + all.byteSize() + " bytes, and even the header's length takes 8");
+            throw new TensorException(file + ": not a safetensors file: it has " + all.byteSize()
+                    + " bytes, and even the header's length takes 8");
         }
         long length = all.get(LONG, 0);
         if (length < 0 || length > SafetensorsHeader.LARGEST) {

@@ -107,8 +107,8 @@ record SafetensorsHeader(Map<String, Part> tensors, Map<String, String> metadata
         long begin = offsets.get(0);
         long end = offsets.get(1);
         if (begin > end || end > dataSize) {
-            throw new TensorException(where + " lies at bytes " + begin + " to " + end + ", but the file has " + dataSize
-                    + " bytes of data: it is cut off or its header is wrong");
+            throw new TensorException(where + " lies at bytes " + begin + " to " + end + ", but the file has "
+                    + dataSize + " bytes of data: it is cut off or its header is wrong");
         }
         long size = type.bytes();
         int[] dims = new int[shape.size()];
@@ -121,8 +121,8 @@ record SafetensorsHeader(Map<String, Part> tensors, Map<String, String> metadata
             throw new TensorException(where + " has the impossible shape " + shape, e);
         }
         if (size != end - begin) {
-            throw new TensorException(where + " is " + type + " " + shape + ", which takes " + size + " bytes, but has "
-                    + (end - begin));
+            throw new TensorException(
+                    where + " is " + type + " " + shape + ", which takes " + size + " bytes, but has " + (end - begin));
         }
         return new Part(name, type, Shape.of(dims), begin, end);
     }

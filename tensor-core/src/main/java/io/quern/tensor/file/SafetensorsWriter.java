@@ -100,7 +100,8 @@ public final class SafetensorsWriter {
         if (p.bytes == 0) {
             return;
         }
-        Tensor stored = p.tensor.dtype() == p.type ? p.tensor : p.tensor.detach().cast(p.type);
+        Tensor stored =
+                p.tensor.dtype() == p.type ? p.tensor : p.tensor.detach().cast(p.type);
         try {
             boolean direct = stored.isPacked() && stored.device().equals(io.quern.tensor.Device.CPU);
             MemorySegment bytes;

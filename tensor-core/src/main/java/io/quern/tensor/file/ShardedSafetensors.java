@@ -40,8 +40,8 @@ public final class ShardedSafetensors implements WeightSource {
                     files.put(fileName, file);
                 }
                 if (!file.contains(e.getKey())) {
-                    throw new TensorException(index + " says that tensor '" + e.getKey() + "' is in " + fileName
-                            + ", but it is not");
+                    throw new TensorException(
+                            index + " says that tensor '" + e.getKey() + "' is in " + fileName + ", but it is not");
                 }
                 byName.put(e.getKey(), file);
             }

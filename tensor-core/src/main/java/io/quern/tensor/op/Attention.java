@@ -72,8 +72,7 @@ public sealed interface Attention extends Op {
             check(name(), q, k, v, keyMask, rows);
             Shape s = q.shape();
             DType statistics = q.dtype() == DType.F64 ? DType.F64 : DType.F32;
-            return List.of(
-                    new Spec(s, q.dtype()), new Spec(Shape.of(s.dim(0), s.dim(2), s.dim(1)), statistics));
+            return List.of(new Spec(s, q.dtype()), new Spec(Shape.of(s.dim(0), s.dim(2), s.dim(1)), statistics));
         }
 
         @Override
@@ -84,10 +83,11 @@ public sealed interface Attention extends Op {
         @Override
         public List<Tensor> gradient(Backward b) {
             if (rows != null) {
-                throw new TensorException("attention over a shared cache (rows) has no gradient; train without a cache");
+                throw new TensorException(
+                        "attention over a shared cache (rows) has no gradient; train without a cache");
             }
-            List<Tensor> g = Tensor.runAll(
-                    new Gradient(q, k, v, keyMask, b.output(0), b.output(1), b.gradient(0), options));
+            List<Tensor> g =
+                    Tensor.runAll(new Gradient(q, k, v, keyMask, b.output(0), b.output(1), b.gradient(0), options));
             return asList(g.get(0), g.get(1), g.get(2), null, null);
         }
 
@@ -98,8 +98,7 @@ public sealed interface Attention extends Op {
     }
 
     /** Gradients with respect to q, k and v, from the results of the forward run; the scores are computed again. */
-    record Gradient(
-            Tensor q, Tensor k, Tensor v, Tensor keyMask, Tensor out, Tensor lse, Tensor dOut, Options options)
+    record Gradient(Tensor q, Tensor k, Tensor v, Tensor keyMask, Tensor out, Tensor lse, Tensor dOut, Options options)
             implements Attention {
         @Override
         public String name() {

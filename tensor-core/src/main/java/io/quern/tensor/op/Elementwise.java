@@ -178,8 +178,7 @@ public sealed interface Elementwise extends Op {
                     case MIN -> dy.mul(share(CompareKind.LT).scale(-1).shift(1));
                 };
             }
-            return asList(
-                    da == null ? null : da.sumTo(a.shape()), db == null ? null : db.sumTo(b.shape()));
+            return asList(da == null ? null : da.sumTo(a.shape()), db == null ? null : db.sumTo(b.shape()));
         }
 
         /** The part of the gradient that a gets: 1 where it wins, 1/2 where both are equal. */
@@ -292,8 +291,10 @@ public sealed interface Elementwise extends Op {
         public List<Tensor> gradient(Backward back) {
             Tensor dy = back.gradient(0);
             Tensor zero = Tensor.zeros(dy.device(), dy.dtype(), Shape.of());
-            Tensor da = back.wants(1) ? Tensor.run(new Where(condition, dy, zero)).sumTo(a.shape()) : null;
-            Tensor db = back.wants(2) ? Tensor.run(new Where(condition, zero, dy)).sumTo(b.shape()) : null;
+            Tensor da =
+                    back.wants(1) ? Tensor.run(new Where(condition, dy, zero)).sumTo(a.shape()) : null;
+            Tensor db =
+                    back.wants(2) ? Tensor.run(new Where(condition, zero, dy)).sumTo(b.shape()) : null;
             return asList(null, da, db);
         }
     }

@@ -44,12 +44,15 @@ public sealed interface Index extends Op {
         @Override
         public List<Tensor> gradient(Backward b) {
             return asList(
-                    Tensor.run(new EmbeddingGrad(ids, b.gradient(0), table.shape().dim(0))), null);
+                    Tensor.run(
+                            new EmbeddingGrad(ids, b.gradient(0), table.shape().dim(0))),
+                    null);
         }
 
         @Override
         public long bytes() {
-            return 2 * ids.shape().size() * table.shape().dim(1) * table.dtype().bytes() + ids.shape().size() * 4;
+            return 2 * ids.shape().size() * table.shape().dim(1) * table.dtype().bytes()
+                    + ids.shape().size() * 4;
         }
     }
 

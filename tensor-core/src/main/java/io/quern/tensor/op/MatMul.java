@@ -34,7 +34,11 @@ public record MatMul(Tensor a, Tensor b, Tensor bias) implements Op {
         Checks.atLeastRank(name(), 2, b);
         int k = a.shape().dim(-1);
         if (k != b.shape().dim(-2)) {
-            throw Checks.error(name(), "inner dimensions must agree: " + k + " and " + b.shape().dim(-2), a, b);
+            throw Checks.error(
+                    name(),
+                    "inner dimensions must agree: " + k + " and " + b.shape().dim(-2),
+                    a,
+                    b);
         }
         int n = b.shape().dim(-1);
         Checks.vector(name(), "the bias", n, bias, a);

@@ -40,8 +40,7 @@ public sealed interface Norm extends Op {
 
         @Override
         public List<Tensor> gradient(Backward b) {
-            List<Tensor> g = Tensor.runAll(
-                    new LayerNormGrad(x, weight, b.output(1), b.output(2), b.gradient(0)));
+            List<Tensor> g = Tensor.runAll(new LayerNormGrad(x, weight, b.output(1), b.output(2), b.gradient(0)));
             return asList(g.get(0), weight == null ? null : g.get(1), bias == null ? null : g.get(2));
         }
 
@@ -137,8 +136,7 @@ public sealed interface Norm extends Op {
         public List<Spec> outputs() {
             Checks.sameShape(name(), x, dy);
             return List.of(
-                    new Spec(x.shape(), x.dtype()),
-                    new Spec(Shape.of(x.shape().dim(-1)), x.dtype()));
+                    new Spec(x.shape(), x.dtype()), new Spec(Shape.of(x.shape().dim(-1)), x.dtype()));
         }
 
         @Override

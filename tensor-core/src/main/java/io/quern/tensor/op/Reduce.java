@@ -63,16 +63,19 @@ public sealed interface Reduce extends Op {
         @Override
         public List<Tensor> gradient(Backward b) {
             Tensor dy = b.gradient(0);
-            return asList(switch (kind) {
-                case SUM -> dy.expand(x.shape());
-                case MEAN -> dy.scale((double) dy.shape().size() / x.shape().size()).expand(x.shape());
-                case MAX, MIN -> {
-                    Tensor hit = Tensor.run(new Elementwise.Compare(Elementwise.CompareKind.EQ, x, b.output(0)))
-                            .cast(x.dtype());
-                    Tensor ties = Tensor.run(new Axes(Kind.SUM, hit, axes));
-                    yield hit.mul(dy.div(ties));
-                }
-            });
+            return asList(
+                    switch (kind) {
+                        case SUM -> dy.expand(x.shape());
+                        case MEAN ->
+                            dy.scale((double) dy.shape().size() / x.shape().size())
+                                    .expand(x.shape());
+                        case MAX, MIN -> {
+                            Tensor hit = Tensor.run(new Elementwise.Compare(Elementwise.CompareKind.EQ, x, b.output(0)))
+                                    .cast(x.dtype());
+                            Tensor ties = Tensor.run(new Axes(Kind.SUM, hit, axes));
+                            yield hit.mul(dy.div(ties));
+                        }
+                    });
         }
 
         @Override

@@ -67,7 +67,8 @@ public final class TokenDataset {
     /** Tokens {@code from} to {@code to}, without a copy. */
     public TokenDataset slice(long from, long to) {
         if (from < 0 || to < from || to > size()) {
-            throw new TensorException("tokens " + from + " to " + to + " are outside the " + size() + " of the dataset");
+            throw new TensorException(
+                    "tokens " + from + " to " + to + " are outside the " + size() + " of the dataset");
         }
         return new TokenDataset(tokens.asSlice(from * width.bytes(), (to - from) * width.bytes()), width, device);
     }

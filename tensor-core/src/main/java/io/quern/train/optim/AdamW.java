@@ -85,8 +85,7 @@ public final class AdamW implements Optimizer {
         }
         steps++;
         if (!params.isEmpty()) {
-            Tensor.runAll(
-                    new Update.AdamW(params, grads, m, v, decay, lr, beta1, beta2, eps, gradScale, steps));
+            Tensor.runAll(new Update.AdamW(params, grads, m, v, decay, lr, beta1, beta2, eps, gradScale, steps));
         }
     }
 

@@ -22,8 +22,10 @@ public final class GradientClip {
                 .map(p -> gradients.of(p.value()))
                 .filter(Objects::nonNull)
                 .toList();
-        return all.isEmpty() ? 0 : Scope.run(() -> Math.sqrt(
-                Tensor.run(new Reduce.SquaredNorm(all)).item()));
+        return all.isEmpty()
+                ? 0
+                : Scope.run(
+                        () -> Math.sqrt(Tensor.run(new Reduce.SquaredNorm(all)).item()));
     }
 
     /**

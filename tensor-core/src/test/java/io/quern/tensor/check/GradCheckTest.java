@@ -93,7 +93,8 @@ class GradCheckTest {
         List<Tensor> a = c.operands(1, io.quern.tensor.DType.F64, Device.CPU);
         List<Tensor> b = c.operands(1, io.quern.tensor.DType.F64, Device.CPU);
         List<Tensor> other = c.operands(2, io.quern.tensor.DType.F64, Device.CPU);
-        assertTrue(Compare.tensors("equal seeds", a.getFirst(), b.getFirst(), Tolerance.EXACT).ok());
+        assertTrue(Compare.tensors("equal seeds", a.getFirst(), b.getFirst(), Tolerance.EXACT)
+                .ok());
         assertFalse(Compare.tensors("other seeds", a.getFirst(), other.getFirst(), Tolerance.EXACT)
                 .ok());
         Stream.of(a, b, other).flatMap(List::stream).forEach(Tensor::close);

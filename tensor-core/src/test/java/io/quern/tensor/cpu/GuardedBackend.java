@@ -204,7 +204,8 @@ final class GuardedBackend implements Backend {
     /** Whether the bytes of the buffer that are not the tensor's are as they were. */
     private static boolean gapsUntouched(
             Tensor t, Map<GuardedBuffer, byte[]> before, Map<GuardedBuffer, byte[]> after) {
-        if (t.size() == 0 || t.isPacked() && t.size() * t.dtype().bytes() == t.buffer().bytes()) {
+        if (t.size() == 0
+                || t.isPacked() && t.size() * t.dtype().bytes() == t.buffer().bytes()) {
             return true;
         }
         GuardedBuffer buffer = (GuardedBuffer) t.buffer();

@@ -52,8 +52,9 @@ class KernelsTest {
             List<Tensor> operands = c.operands(SEED, dtype, GuardedBackend.CHECKED);
             c.differentiable().forEach(i -> operands.get(i).requireGrad());
             Gradients g = Tape.gradients(() -> c.run(operands).getFirst().sum());
-            c.differentiable().forEach(i -> assertEquals(
-                    operands.get(i).shape(), g.of(operands.get(i)).shape()));
+            c.differentiable()
+                    .forEach(i -> assertEquals(
+                            operands.get(i).shape(), g.of(operands.get(i)).shape()));
         }
     }
 
@@ -83,14 +84,19 @@ class KernelsTest {
         List<Tensor> want = c.run(wide);
         for (int i = 0; i < got.size(); i++) {
             DType result = got.get(i).dtype();
-            // The reference is not rounded to the dtype of the result, so copies and correctly rounded results are off by
+            // The reference is not rounded to the dtype of the result, so copies and correctly rounded results are off
+            // by
             // half a unit.
             Tolerance allowed = Tolerance.of(op, result);
             Tolerance rounded = new Tolerance(
                     allowed.abs() + Math.ulp(0f), allowed.rel() + (result.isFloating() ? Tolerance.unit(result) : 0));
             double[] expected = toRange(want.get(i).toDoubles(), result);
-            Compare.Result r =
-                    Compare.arrays(c.name() + " " + dtype, expected, got.get(i).toDoubles(), got.get(i).shape(), rounded);
+            Compare.Result r = Compare.arrays(
+                    c.name() + " " + dtype,
+                    expected,
+                    got.get(i).toDoubles(),
+                    got.get(i).shape(),
+                    rounded);
             assertTrue(r.ok(), r.message());
         }
     }
@@ -112,7 +118,8 @@ class KernelsTest {
         for (OpCase c : OpCatalog.all()) {
             Scope.run(() -> {
                 DType dtype = c.dtypes().contains(DType.F32) ? DType.F32 : DType.I32;
-                missing.remove(c.op(c.operands(SEED, dtype, GuardedBackend.SCALAR)).getClass());
+                missing.remove(
+                        c.op(c.operands(SEED, dtype, GuardedBackend.SCALAR)).getClass());
                 return null;
             });
         }
@@ -146,19 +153,10 @@ class KernelsTest {
             }
         };
         GuardedBackend backend = new GuardedBackend(GuardedBackend.SCALAR, careless, null);
-        Tensor x = Tensor.from(
-                GuardedBackend.SCALAR,
-                DType.F32,
-                Shape.of(3),
-                MemorySegment.ofArray(new float[3]));
-        Tensor y = Tensor.from(
-                GuardedBackend.SCALAR,
-                DType.F32,
-                Shape.of(3),
-                MemorySegment.ofArray(new float[3]));
+        Tensor x = Tensor.from(GuardedBackend.SCALAR, DType.F32, Shape.of(3), MemorySegment.ofArray(new float[3]));
+        Tensor y = Tensor.from(GuardedBackend.SCALAR, DType.F32, Shape.of(3), MemorySegment.ofArray(new float[3]));
         Op op = new Elementwise.Affine(x, 1, 0);
-        assertThrows(
-                AssertionError.class, () -> backend.run(op, new Tensor[] {x}, new Tensor[] {y}));
+        assertThrows(AssertionError.class, () -> backend.run(op, new Tensor[] {x}, new Tensor[] {y}));
         x.close();
         y.close();
     }

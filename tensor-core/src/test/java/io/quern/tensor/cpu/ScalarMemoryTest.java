@@ -18,7 +18,8 @@ class ScalarMemoryTest {
                 continue;
             }
             BigDecimal here = new BigDecimal(value).subtract(new BigDecimal(at)).abs();
-            BigDecimal there = new BigDecimal(value).subtract(new BigDecimal(other)).abs();
+            BigDecimal there =
+                    new BigDecimal(value).subtract(new BigDecimal(other)).abs();
             int order = here.compareTo(there);
             assertTrue(order < 0 || order == 0 && (got & 1) == 0, value + " became " + at + ", not " + other);
         }

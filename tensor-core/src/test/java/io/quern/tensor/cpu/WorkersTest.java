@@ -81,7 +81,9 @@ class WorkersTest {
         assertEquals(3, seen.size());
         assertTrue(seen.containsKey(Thread.currentThread()), "the caller takes part");
         for (Thread t : seen.keySet()) {
-            assertTrue(t == Thread.currentThread() || t.isDaemon() && t.getName().startsWith("quern-worker-"), t.getName());
+            assertTrue(
+                    t == Thread.currentThread() || t.isDaemon() && t.getName().startsWith("quern-worker-"),
+                    t.getName());
         }
     }
 
@@ -146,16 +148,18 @@ class WorkersTest {
         for (int round = 0; round < 200; round++) {
             AtomicInteger running = new AtomicInteger();
             int bad = round % 20;
-            var e = assertThrows(IllegalStateException.class, () -> Workers.parallelFor(20, i -> {
-                running.incrementAndGet();
-                try {
-                    if (i == bad) {
-                        throw new IllegalStateException("task " + i);
-                    }
-                } finally {
-                    running.decrementAndGet();
-                }
-            }));
+            var e = assertThrows(
+                    IllegalStateException.class,
+                    () -> Workers.parallelFor(20, i -> {
+                        running.incrementAndGet();
+                        try {
+                            if (i == bad) {
+                                throw new IllegalStateException("task " + i);
+                            }
+                        } finally {
+                            running.decrementAndGet();
+                        }
+                    }));
             assertEquals("task " + bad, e.getMessage());
             assertEquals(0, running.get());
         }
@@ -168,9 +172,13 @@ class WorkersTest {
     void errorsAreRethrownAsTheyAre() {
         Workers.setThreads(2);
         AssertionError thrown = new AssertionError("every task throws the same one");
-        assertSame(thrown, assertThrows(AssertionError.class, () -> Workers.parallelFor(10, i -> {
-            throw thrown;
-        })));
+        assertSame(
+                thrown,
+                assertThrows(
+                        AssertionError.class,
+                        () -> Workers.parallelFor(10, i -> {
+                            throw thrown;
+                        })));
     }
 
     @Test

@@ -237,8 +237,8 @@ public final class Golden {
             }
         }
         if (worst >= 0) {
-            fail(what + ": element " + worst + " of " + got.length + " should be " + expected[worst] + ", is " + got[worst]
-                    + " (tolerance " + abs + " + " + rel + " relative)");
+            fail(what + ": element " + worst + " of " + got.length + " should be " + expected[worst] + ", is "
+                    + got[worst] + " (tolerance " + abs + " + " + rel + " relative)");
         }
     }
 }

@@ -32,7 +32,9 @@ class TokenDatasetTest {
     @Test
     void targetsAreTheInputsOneTokenLater() {
         for (Batches<Batch> data : List.of(
-                counting(50).randomCrops(3, 7, 1), counting(50).shuffledWindows(3, 7, 1), counting(50).windows(3, 7))) {
+                counting(50).randomCrops(3, 7, 1),
+                counting(50).shuffledWindows(3, 7, 1),
+                counting(50).windows(3, 7))) {
             Scope.run(() -> {
                 Batch b = data.batch(1);
                 assertEquals(Shape.of(3, 7), b.inputs().shape());

@@ -46,7 +46,8 @@ class AdamWTest {
     private static void followPyTorch(double gradScale) {
         Golden.Case c = Golden.load("optimizers").get("adamw");
         JsonNode params = c.params();
-        float[] start = row(c.input("param").data(), 0, (int) c.input("param").shape().size());
+        float[] start =
+                row(c.input("param").data(), 0, (int) c.input("param").shape().size());
         double[] got = new double[c.expected("param_after_each_step").data().length];
         int n = start.length;
         int steps = got.length / n;
@@ -97,7 +98,9 @@ class AdamWTest {
             List<ParamGroup> groups = ParamGroup.decayMatrices(model, 0.1);
             assertEquals(Set.of("linear.weight"), groups.get(0).params().keySet());
             assertEquals(0.1, groups.get(0).weightDecay());
-            assertEquals(Set.of("linear.bias", "norm.weight", "norm.bias"), groups.get(1).params().keySet());
+            assertEquals(
+                    Set.of("linear.bias", "norm.weight", "norm.bias"),
+                    groups.get(1).params().keySet());
             assertEquals(0, groups.get(1).weightDecay());
             model.parameters().get("linear.weight").setTrainable(false);
             assertTrue(ParamGroup.decayMatrices(model, 0.1).get(0).params().isEmpty(), "frozen ones take no part");
@@ -115,7 +118,8 @@ class AdamWTest {
             });
             assertArrayEquals(new float[] {-0.1f, -0.1f, -0.1f}, bias.value().toFloats(), 1e-6f);
             assertArrayEquals(
-                    new float[] {1, 1, 1}, model.parameters().get("norm.weight").value().toFloats());
+                    new float[] {1, 1, 1},
+                    model.parameters().get("norm.weight").value().toFloats());
         }
     }
 

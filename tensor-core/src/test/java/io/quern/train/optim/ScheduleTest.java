@@ -37,7 +37,9 @@ class ScheduleTest {
             tests.add(DynamicTest.dynamicTest(c.id(), () -> {
                 Schedule s = schedule(c.params());
                 int steps = c.params().get("steps").intValue();
-                c.assertClose("lr_of_step", IntStream.range(0, steps).mapToDouble(s::at).toArray());
+                c.assertClose(
+                        "lr_of_step",
+                        IntStream.range(0, steps).mapToDouble(s::at).toArray());
             }));
         }
         assertEquals(6, tests.size());
