@@ -263,6 +263,19 @@ class TapeTest {
         g.close();
     }
 
+    /** Both operands of a sum get the same tensor as gradient; adding to one, through a view, must not change the other. */
+    @Test
+    void sharedGradientsAreNotAddedToInPlace() {
+        Tensor c = Tensor.of(new float[] {1, 2, 3, 4}, 4);
+        assertArrayEquals(new float[] {1, 2, 3, 4}, gradient(y, () -> {
+            Tensor v = y.reshape(4).scale(1);
+            Tensor h = x.scale(1);
+            Tensor squares = h.square().sum();
+            return h.reshape(4).add(v).mul(c).sum().add(squares);
+        }));
+        c.close();
+    }
+
     @Test
     void tapesNest() {
         assertArrayEquals(new float[] {2, 4, 6, 8}, gradient(x, () -> {

@@ -70,6 +70,7 @@ class TensorViewTest {
             assertSame(t.buffer(), t.reshape(-1, 6).buffer());
             assertSame(t.buffer(), t.narrow(0, 1, 1).reshape(12).buffer());
             assertSame(t.buffer(), t.narrow(2, 1, 2).reshape(6, 2).buffer());
+            assertSame(t.buffer(), t.narrow(2, 1, 2).reshape(1, 3, 1, 2, 1, 2, 1).buffer());
             assertNotSame(t.buffer(), t.narrow(2, 1, 2).reshape(12).buffer());
             assertNotSame(t.buffer(), t.transpose(0, 1).reshape(24).buffer());
             // The two outer dimensions of qkv join, so splitting heads is free.
