@@ -4,6 +4,8 @@ import io.quern.tensor.Device;
 import io.quern.tensor.TensorException;
 import io.quern.tensor.spi.Backend;
 import io.quern.tensor.spi.BackendProvider;
+import io.quern.transformer.hub.HfCache;
+import io.quern.transformer.hub.ModelDir;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
@@ -103,7 +105,15 @@ final class DoctorCommand implements Callable<Integer> {
 
     private static Map<String, Object> models() {
         Map<String, Object> m = new LinkedHashMap<>();
+        m.put("embedded", describe(Models.open(null)));
+        Path cache = HfCache.ofUser().root();
+        m.put("hugging_face", cache + (Files.isDirectory(cache) ? "" : ": no such folder, so only model folders are found"));
         return m;
+    }
+
+    private static String describe(ModelDir dir) {
+        return dir.config().toJson().path("architectures").path(0).asText() + ", vocabulary "
+                + dir.config().vocabSize() + ", context " + dir.config().contextLength();
     }
 
     private static String fromProc(String file, String key, String otherwise) {

@@ -1,9 +1,12 @@
 package io.quern.cli;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.quern.tensor.file.AtomicFile;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
 import java.util.List;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.XYChart;
@@ -14,12 +17,48 @@ import org.knowm.xchart.style.markers.SeriesMarkers;
 /** The loss over the steps of a training run, as a PNG. */
 final class LossChart {
     /** A named curve. */
-    record Curve(String name, List<Double> steps, List<Double> losses) {}
+    private record Curve(String name, List<Double> steps, List<Double> losses) {
+        /** Points to draw at most; each is the mean of its neighbours. */
+        private static final int POINTS = 300;
+
+        void add(JsonNode line, String key) {
+            if (line.hasNonNull(key)) {
+                steps.add(line.get("step").asDouble());
+                losses.add(line.get(key).asDouble());
+            }
+        }
+
+        Curve smooth() {
+            int per = Math.max(1, steps.size() / POINTS);
+            Curve c = new Curve(name, new ArrayList<>(), new ArrayList<>());
+            for (int i = 0; i + per <= steps.size(); i += per) {
+                c.steps.add(mean(steps.subList(i, i + per)));
+                c.losses.add(mean(losses.subList(i, i + per)));
+            }
+            return c;
+        }
+
+        private static double mean(List<Double> all) {
+            return all.stream().mapToDouble(d -> d).average().orElseThrow();
+        }
+    }
 
     private LossChart() {}
 
-    /** Writes the chart through a temporary file; curves without points are left out. */
-    static void write(String title, List<Curve> curves, Path png) throws IOException {
+    /** Draws {@code log.jsonl} of a run's folder as {@code loss.png} beside it. */
+    static void write(Path folder) throws IOException {
+        Curve training = new Curve("training", new ArrayList<>(), new ArrayList<>());
+        Curve validation = new Curve("validation", new ArrayList<>(), new ArrayList<>());
+        ObjectMapper json = new ObjectMapper();
+        for (String line : Files.readAllLines(folder.resolve("log.jsonl"))) {
+            JsonNode n = json.readTree(line);
+            training.add(n, "loss");
+            validation.add(n, "val_loss");
+        }
+        write("Loss", List.of(training.smooth(), validation), folder.resolve("loss.png"));
+    }
+
+    private static void write(String title, List<Curve> curves, Path png) throws IOException {
         XYChart chart = new XYChartBuilder()
                 .width(900)
                 .height(540)
@@ -41,12 +80,6 @@ final class LossChart {
         if (!any) {
             return;
         }
-        Path temporary = Files.createTempFile(png.toAbsolutePath().getParent(), ".loss", ".png");
-        try {
-            Files.write(temporary, BitmapEncoder.getBitmapBytes(chart, BitmapEncoder.BitmapFormat.PNG));
-            Files.move(temporary, png, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
-        } finally {
-            Files.deleteIfExists(temporary);
-        }
+        AtomicFile.write(png, BitmapEncoder.getBitmapBytes(chart, BitmapEncoder.BitmapFormat.PNG));
     }
 }

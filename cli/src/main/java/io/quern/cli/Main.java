@@ -10,7 +10,15 @@ import picocli.CommandLine.Command;
         versionProvider = Version.class,
         mixinStandardHelpOptions = true,
         synopsisSubcommandLabel = "COMMAND",
-        subcommands = {DoctorCommand.class})
+        subcommands = {
+            GenerateCommand.class,
+            LogitsCommand.class,
+            TrainCommand.class,
+            EvalCommand.class,
+            TokenizerCommand.class,
+            ShowCommand.class,
+            DoctorCommand.class
+        })
 public final class Main {
     /** Everything went well. */
     static final int OK = 0;

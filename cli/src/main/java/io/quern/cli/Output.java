@@ -49,6 +49,11 @@ final class Output {
         return terminal;
     }
 
+    /** Whether nothing was piped into stdin. */
+    boolean inputIsTerminal() {
+        return in == System.in && System.console() != null && System.console().isTerminal();
+    }
+
     boolean colours() {
         return terminal && System.getenv("NO_COLOR") == null;
     }

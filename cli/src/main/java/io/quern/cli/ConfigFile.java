@@ -1,0 +1,77 @@
+package io.quern.cli;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.StreamSupport;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.ParseResult;
+
+/** Options from a JSON file, {@code {"lr": 1e-3, "layers": 6}}: they count where the command line says nothing. */
+final class ConfigFile {
+    private ConfigFile() {}
+
+    /**
+     * Sets the options of a command from the file.
+     *
+     * @throws Errors.UsageException if it names an option that the command does not have, or has a wrong value
+     */
+    static void apply(Path file, CommandSpec spec, ParseResult given) throws IOException {
+        JsonNode root;
+        try {
+            root = new ObjectMapper().readTree(Files.readAllBytes(file));
+        } catch (JsonProcessingException e) {
+            throw new Errors.UsageException(file + " is not valid JSON: " + e.getOriginalMessage());
+        }
+        if (root == null || !root.isObject()) {
+            throw new Errors.UsageException(file + " is not a JSON object of options");
+        }
+        for (Map.Entry<String, JsonNode> e : root.properties()) {
+            OptionSpec option = spec.findOption("--" + e.getKey());
+            if (option == null) {
+                throw new Errors.UsageException(file + ": " + spec.qualifiedName() + " has no option --" + e.getKey());
+            }
+            if (!given.hasMatchedOption(option)) {
+                option.setValue(convert(file, e.getKey(), option, e.getValue()));
+            }
+        }
+    }
+
+    private static Object convert(Path file, String name, OptionSpec option, JsonNode value) {
+        Class<?> type = option.type();
+        if (type == List.class) {
+            return StreamSupport.stream(value.spliterator(), false)
+                    .map(v -> one(file, name, option.auxiliaryTypes()[0], v))
+                    .toList();
+        }
+        return one(file, name, type, value);
+    }
+
+    private static Object one(Path file, String name, Class<?> type, JsonNode v) {
+        if ((type == Integer.class || type == int.class) && v.canConvertToInt() && v.isIntegralNumber()) {
+            return v.intValue();
+        }
+        if ((type == Long.class || type == long.class) && v.isIntegralNumber()) {
+            return v.longValue();
+        }
+        if ((type == Double.class || type == double.class) && v.isNumber()) {
+            return v.doubleValue();
+        }
+        if (type == boolean.class && v.isBoolean()) {
+            return v.booleanValue();
+        }
+        if (type == String.class && v.isTextual()) {
+            return v.textValue();
+        }
+        if (type == Path.class && v.isTextual()) {
+            return Path.of(v.textValue());
+        }
+        throw new Errors.UsageException(file + ": " + name + " cannot be " + v);
+    }
+}

@@ -1,0 +1,70 @@
+package io.quern.cli;
+
+import io.quern.tensor.Device;
+import io.quern.transformer.CausalLanguageModel;
+import io.quern.transformer.Perplexity;
+import io.quern.transformer.hub.ModelDir;
+import io.quern.transformer.hub.Purpose;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** Measures how well a model predicts a text. */
+@Command(name = "eval", description = "Print a model's loss and perplexity on a text.")
+final class EvalCommand implements Callable<Integer> {
+    @Mixin
+    private CommonOptions common;
+
+    @Mixin
+    private ModelOption model;
+
+    @Mixin
+    private DeviceOptions deviceOptions;
+
+    @Option(
+            names = {"--text-file"},
+            required = true,
+            paramLabel = "FILE",
+            description = "The text, in UTF-8.")
+    private Path textFile;
+
+    @Option(
+            names = {"--context"},
+            paramLabel = "N",
+            description = "Tokens in a window. Default: the model's context.")
+    private Integer context;
+
+    private final Output output;
+
+    EvalCommand(Output output) {
+        this.output = output;
+    }
+
+    @Override
+    public Integer call() throws IOException {
+        Device device = deviceOptions.open(output, common.verbose);
+        ModelDir dir = model.open();
+        String text = TextInput.file(textFile);
+        int[] ids = dir.tokenizer().encode(text);
+        try (CausalLanguageModel loaded = dir.load(Purpose.INFERENCE)) {
+            loaded.moveTo(device);
+            int window = context == null ? loaded.contextLength() : context;
+            Perplexity p = Perplexity.of(loaded, ids, window);
+            if (common.json) {
+                Map<String, Object> line = new LinkedHashMap<>();
+                line.put("loss", p.loss());
+                line.put("perplexity", p.perplexity());
+                line.put("tokens", p.tokens());
+                output.json(line);
+            } else {
+                output.println("loss %.6f, perplexity %.4f over %d tokens".formatted(p.loss(), p.perplexity(), p.tokens()));
+            }
+        }
+        return Main.OK;
+    }
+}

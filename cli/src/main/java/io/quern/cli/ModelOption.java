@@ -1,0 +1,18 @@
+package io.quern.cli;
+
+import io.quern.transformer.hub.ModelDir;
+import picocli.CommandLine.Option;
+
+/** Which model. */
+final class ModelOption {
+    @Option(
+            names = {"-m", "--model"},
+            paramLabel = "MODEL",
+            description = "A folder in Hugging Face layout, or org/name in the Hugging Face cache. Default: the embedded"
+                    + " model, trained on Shakespeare.")
+    private String model;
+
+    ModelDir open() {
+        return Models.open(model);
+    }
+}

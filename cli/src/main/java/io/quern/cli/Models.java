@@ -1,0 +1,18 @@
+package io.quern.cli;
+
+import io.quern.transformer.hub.ModelDir;
+
+/** Finds the model that a user names. */
+final class Models {
+    /** The model in this program's resources. */
+    static final String EMBEDDED = "the embedded model";
+
+    private Models() {}
+
+    /** A folder, a name in the Hugging Face cache, or (null) the embedded model. */
+    static ModelDir open(String name) {
+        return name == null
+                ? ModelDir.open(EMBEDDED, file -> Models.class.getResourceAsStream("model/" + file))
+                : ModelDir.find(name);
+    }
+}

@@ -1,0 +1,244 @@
+package io.quern.cli;
+
+import io.quern.nn.Init;
+import io.quern.tensor.DType;
+import io.quern.tensor.Device;
+import io.quern.train.EventLog;
+import io.quern.train.Progress;
+import io.quern.train.TrainResult;
+import io.quern.train.Trainer;
+import io.quern.train.data.Batch;
+import io.quern.train.data.TokenDataset;
+import io.quern.train.optim.AdamW;
+import io.quern.train.optim.ParamGroup;
+import io.quern.train.optim.Schedule;
+import io.quern.transformer.CausalLanguageModel;
+import io.quern.transformer.generate.GenerationConfig;
+import io.quern.transformer.generate.GenerationRequest;
+import io.quern.transformer.generate.Generator;
+import io.quern.transformer.hub.ModelDir;
+import io.quern.transformer.hub.Purpose;
+import io.quern.transformer.model.Gpt2Config;
+import io.quern.transformer.text.BpeTrainer;
+import io.quern.transformer.text.Tokenizer;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Spec;
+
+/** Trains a GPT-2 on text. */
+@Command(
+        name = "gpt",
+        description = "Train a GPT-2 on text files. Ctrl-C saves and ends; --resume goes on.",
+        sortOptions = false)
+final class TrainGptCommand implements Callable<Integer> {
+    /** What is said to the model for samples. */
+    private static final String SAMPLE_PROMPT = "\n";
+
+    @Mixin
+    private CommonOptions common;
+
+    @Mixin
+    private DeviceOptions deviceOptions;
+
+    @Mixin
+    private TrainGptOptions options;
+
+    @Spec
+    private CommandSpec spec;
+
+    private final Output output;
+
+    TrainGptCommand(Output output) {
+        this.output = output;
+    }
+
+    @Override
+    public Integer call() throws IOException {
+        if (options.config != null) {
+            ConfigFile.apply(options.config, spec, spec.commandLine().getParseResult());
+        }
+        check();
+        Device device = deviceOptions.open(output, common.verbose || !common.quiet);
+        Files.createDirectories(options.out);
+        try (RunLock _ = RunLock.take(options.out)) {
+            return train(device);
+        }
+    }
+
+    private void check() throws IOException {
+        if (options.data == null || options.out == null) {
+            throw new Errors.UsageException("train gpt needs --data and --out, on the command line or in --config");
+        }
+        if (options.steps != null && options.epochs != null) {
+            throw new Errors.UsageException("--steps and --epochs exclude each other");
+        }
+        if (options.hidden % options.heads != 0) {
+            throw new Errors.UsageException(
+                    "--hidden " + options.hidden + " is not a multiple of --heads " + options.heads);
+        }
+        for (Path file : options.data) {
+            if (!Files.exists(file)) {
+                throw new java.nio.file.NoSuchFileException(file.toString());
+            }
+        }
+        Path state = options.out.resolve(Trainer.STATE_FILE);
+        if (options.resume && !Files.exists(state)) {
+            throw new Errors.UsageException("--resume: there is no run in " + options.out);
+        }
+        if (!options.resume && Files.exists(state)) {
+            throw new Errors.UsageException("there is a run in " + options.out
+                    + " already: go on with it by --resume, or choose another --out");
+        }
+    }
+
+    private int train(Device device) throws IOException {
+        String text = text();
+        int cut = (int) (text.length() * (1 - options.validation));
+        Tokenizer tokenizer = tokenizer(text.substring(0, cut));
+        tokenizer.save(options.out);
+        int[] train = tokenizer.encode(text.substring(0, cut));
+        int[] validation = tokenizer.encode(text.substring(cut));
+        try (CausalLanguageModel model = model(tokenizer)) {
+            model.moveTo(device);
+            int context = model.contextLength();
+            note("model: " + model.parameterCount() + " parameters, context " + context + ", vocabulary "
+                    + model.vocabSize());
+            note("data: " + train.length + " tokens for training, " + validation.length + " for validation");
+            var batches = TokenDataset.of(train).on(device).randomCrops(options.batch, context, options.seed);
+            var held = TokenDataset.of(validation).on(device).windows(options.batch, context);
+            long steps = options.epochs != null
+                    ? (batches.perEpoch() * options.epochs + options.accumulate - 1) / options.accumulate
+                    : options.steps == null ? 1000 : options.steps;
+            int evalBatches = (int) Math.min(
+                    held.perEpoch(), options.evalBatches == null ? Long.MAX_VALUE : options.evalBatches);
+            RunRecord record = RunRecord.of(options, train.length, validation.length, steps, device.toString());
+            try (AdamW adamW =
+                            new AdamW(ParamGroup.decayMatrices(model, options.weightDecay), 0.9, options.beta2, 1e-8);
+                    EventLog log = new EventLog(options.out.resolve("log.jsonl"))) {
+                Trainer<Batch> trainer = Trainer.of(
+                                model, b -> model.loss(b.inputs(), b.targets()), batches, adamW, schedule(steps))
+                        .steps(steps)
+                        .accumulate(options.accumulate)
+                        .seed(options.seed)
+                        .clip(options.clip)
+                        .validate(held, evalBatches, options.evalEvery)
+                        .checkpoint(options.out, folder -> save(folder, model, tokenizer),
+                                options.evalEvery)
+                        .config(record.settings())
+                        .listen(log);
+                if (!common.quiet) {
+                    trainer.listen(Progress.onStderr(10));
+                    if (options.sampleEvery > 0) {
+                        trainer.sample(() -> sample(model, tokenizer), options.sampleEvery);
+                    }
+                }
+                if (options.resume) {
+                    trainer.resume(options.out.resolve(Trainer.STATE_FILE));
+                }
+                return run(trainer, record);
+            }
+        }
+    }
+
+    private int run(Trainer<Batch> trainer, RunRecord record) throws IOException {
+        TrainResult result;
+        try (Interrupt _ = Interrupt.install(trainer::stop)) {
+            result = trainer.run();
+        }
+        record.write(options.out.resolve("run.json"), result);
+        LossChart.write(options.out);
+        if (common.json) {
+            output.json(record.with(result));
+        } else {
+            output.println(options.out + ": step " + result.step() + ", validation loss "
+                    + "%.4f".formatted(result.bestLoss()) + " at step " + result.bestStep());
+        }
+        return result.stopped() ? Main.INTERRUPTED : Main.OK;
+    }
+
+    private String text() throws IOException {
+        StringBuilder all = new StringBuilder();
+        for (Path file : options.data) {
+            all.append(TextInput.file(file));
+        }
+        return all.toString();
+    }
+
+    private Tokenizer tokenizer(String trainText) {
+        if (options.resume) {
+            return Tokenizer.load(options.out);
+        }
+        if (options.tokenizer != null) {
+            return Tokenizer.load(options.tokenizer);
+        }
+        if (options.model != null) {
+            return Models.open(options.model).tokenizer();
+        }
+        note("training a tokenizer of " + options.vocabSize + " tokens");
+        BpeTrainer trainer = BpeTrainer.builder().vocabSize(options.vocabSize).build();
+        trainer.add(trainText);
+        return trainer.train();
+    }
+
+    private CausalLanguageModel model(Tokenizer tokenizer) {
+        if (options.model != null || options.resume) {
+            String from = options.resume ? options.out.toString() : options.model;
+            return Models.open(from).load(Purpose.TRAINING);
+        }
+        Gpt2Config config = Gpt2Config.of(
+                        tokenizer.vocabSize(), options.context, options.hidden, options.layers, options.heads)
+                .withDropout(options.dropout);
+        return tokenizer.specialTokens().eos().isPresent()
+                ? config.withEndOfText(tokenizer.specialTokens().eos().getAsInt())
+                        .build(Init.gpt2(options.seed, options.layers))
+                : config.build(Init.gpt2(options.seed, options.layers));
+    }
+
+    private void save(Path folder, CausalLanguageModel model, Tokenizer tokenizer) {
+        tokenizer.save(folder);
+        ModelDir.save(folder, model, generation(model), weightType());
+    }
+
+    /** What a small model says best. */
+    private static GenerationConfig generation(CausalLanguageModel model) {
+        return GenerationConfig.of(model.config()).toBuilder()
+                .doSample(true)
+                .temperature(0.8)
+                .topK(50)
+                .maxNewTokens(Math.min(200, model.contextLength()))
+                .build();
+    }
+
+    private String sample(CausalLanguageModel model, Tokenizer tokenizer) {
+        GenerationConfig config = generation(model).toBuilder().maxNewTokens(80).seed(options.seed).build();
+        int[] prompt = tokenizer.encode(SAMPLE_PROMPT);
+        return new Generator(model, tokenizer)
+                .generate(GenerationRequest.of(prompt, config))
+                .first()
+                .text();
+    }
+
+    private Schedule schedule(long steps) {
+        return Schedule.nanoGpt(options.lr, options.minLr(), Math.min(options.warmup, steps), steps);
+    }
+
+    private DType weightType() {
+        return switch (options.weights) {
+            case "f32" -> DType.F32;
+            case "bf16" -> DType.BF16;
+            case "f16" -> DType.F16;
+            default -> throw new Errors.UsageException("--weights is f32, bf16 or f16, not '" + options.weights + "'");
+        };
+    }
+
+    private void note(String text) {
+        if (!common.quiet) {
+            output.note(text);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+package io.quern.cli;
+
+import java.nio.file.Path;
+import java.util.List;
+import picocli.CommandLine.Option;
+
+/** What {@code train gpt} can be told. */
+final class TrainGptOptions {
+    @Option(
+            names = {"--data"},
+            arity = "1..*",
+            paramLabel = "FILE",
+            description = "Text files in UTF-8; their end is kept for validation.")
+    List<Path> data;
+
+    @Option(
+            names = {"--out"},
+            paramLabel = "DIR",
+            description = "Folder for the model, log.jsonl, run.json and loss.png.")
+    Path out;
+
+    @Option(
+            names = {"--config"},
+            paramLabel = "FILE",
+            description = "JSON object of these options, without dashes; the command line wins.")
+    Path config;
+
+    @Option(
+            names = {"-m", "--model"},
+            paramLabel = "MODEL",
+            description = "Continue from this model instead of a new one.")
+    String model;
+
+    @Option(
+            names = {"--tokenizer"},
+            paramLabel = "DIR",
+            description = "Use this tokenizer. Default: the model's, or one trained on the data.")
+    Path tokenizer;
+
+    @Option(
+            names = {"--vocab-size"},
+            paramLabel = "N",
+            defaultValue = "1024",
+            description = "Vocabulary of a trained tokenizer. Default: ${DEFAULT-VALUE}.")
+    int vocabSize;
+
+    @Option(
+            names = {"--layers"},
+            paramLabel = "N",
+            defaultValue = "6",
+            description = "Blocks. Default: ${DEFAULT-VALUE}.")
+    int layers;
+
+    @Option(
+            names = {"--heads"},
+            paramLabel = "N",
+            defaultValue = "4",
+            description = "Attention heads. Default: ${DEFAULT-VALUE}.")
+    int heads;
+
+    @Option(
+            names = {"--hidden"},
+            paramLabel = "N",
+            defaultValue = "256",
+            description = "Hidden size. Default: ${DEFAULT-VALUE}.")
+    int hidden;
+
+    @Option(
+            names = {"--context"},
+            paramLabel = "N",
+            defaultValue = "256",
+            description = "Context length in tokens. Default: ${DEFAULT-VALUE}.")
+    int context;
+
+    @Option(
+            names = {"--dropout"},
+            paramLabel = "P",
+            defaultValue = "0.1",
+            description = "Dropout of embeddings, attention and residual branches. Default: ${DEFAULT-VALUE}.")
+    double dropout;
+
+    @Option(
+            names = {"--steps"},
+            paramLabel = "N",
+            description = "Updates to make. Default: 1000, unless --epochs is given.")
+    Long steps;
+
+    @Option(
+            names = {"--epochs"},
+            paramLabel = "N",
+            description = "Passes over the data.")
+    Integer epochs;
+
+    @Option(
+            names = {"--batch"},
+            paramLabel = "N",
+            defaultValue = "16",
+            description = "Sequences in a batch. Default: ${DEFAULT-VALUE}.")
+    int batch;
+
+    @Option(
+            names = {"--accumulate"},
+            paramLabel = "N",
+            defaultValue = "1",
+            description = "Batches for one update. Default: ${DEFAULT-VALUE}.")
+    int accumulate;
+
+    @Option(
+            names = {"--lr"},
+            paramLabel = "X",
+            defaultValue = "1e-3",
+            description = "Highest learning rate. Default: ${DEFAULT-VALUE}.")
+    double lr;
+
+    @Option(
+            names = {"--min-lr"},
+            paramLabel = "X",
+            description = "Learning rate at the end of the cosine. Default: a tenth of --lr.")
+    Double minLr;
+
+    @Option(
+            names = {"--warmup"},
+            paramLabel = "N",
+            defaultValue = "100",
+            description = "Updates until the highest learning rate. Default: ${DEFAULT-VALUE}.")
+    long warmup;
+
+    @Option(
+            names = {"--weight-decay"},
+            paramLabel = "X",
+            defaultValue = "0.1",
+            description = "Of matrices and embeddings. Default: ${DEFAULT-VALUE}.")
+    double weightDecay;
+
+    @Option(
+            names = {"--beta2"},
+            paramLabel = "X",
+            defaultValue = "0.99",
+            description = "AdamW's second decay rate. Default: ${DEFAULT-VALUE}.")
+    double beta2;
+
+    @Option(
+            names = {"--clip"},
+            paramLabel = "X",
+            defaultValue = "1.0",
+            description = "Largest norm of the gradient. Default: ${DEFAULT-VALUE}.")
+    double clip;
+
+    @Option(
+            names = {"--seed"},
+            paramLabel = "N",
+            defaultValue = "1337",
+            description = "Of weights, data order and dropout. Default: ${DEFAULT-VALUE}.")
+    long seed;
+
+    @Option(
+            names = {"--validation"},
+            paramLabel = "X",
+            defaultValue = "0.1",
+            description = "Part of the text kept for validation. Default: ${DEFAULT-VALUE}.")
+    double validation;
+
+    @Option(
+            names = {"--eval-every"},
+            paramLabel = "N",
+            defaultValue = "250",
+            description = "Updates between validations and checkpoints. Default: ${DEFAULT-VALUE}.")
+    int evalEvery;
+
+    @Option(
+            names = {"--eval-batches"},
+            paramLabel = "N",
+            description = "Batches for a validation. Default: all of the validation text.")
+    Integer evalBatches;
+
+    @Option(
+            names = {"--sample-every"},
+            paramLabel = "N",
+            defaultValue = "500",
+            description = "Updates between samples of text, 0 for none. Default: ${DEFAULT-VALUE}.")
+    int sampleEvery;
+
+    @Option(
+            names = {"--resume"},
+            description = "Go on with the run in --out.")
+    boolean resume;
+
+    @Option(
+            names = {"--weights"},
+            paramLabel = "f32|bf16|f16",
+            defaultValue = "f32",
+            description = "Type in which weights are saved. Default: ${DEFAULT-VALUE}.")
+    String weights;
+
+    double minLr() {
+        return minLr == null ? lr / 10 : minLr;
+    }
+}

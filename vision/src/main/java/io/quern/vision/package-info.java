@@ -1,0 +1,2 @@
+/** Image models. Empty so far. */
+package io.quern.vision;
