@@ -1,6 +1,7 @@
 package io.quern.cli;
 
 import io.quern.transformer.hub.ModelDir;
+import io.quern.transformer.text.Tokenizer;
 import picocli.CommandLine.Option;
 
 /** Which model. */
@@ -14,5 +15,9 @@ final class ModelOption {
 
     ModelDir open() {
         return Models.open(model);
+    }
+
+    Tokenizer tokenizer() {
+        return Models.tokenizer(model);
     }
 }

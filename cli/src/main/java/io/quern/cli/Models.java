@@ -1,6 +1,9 @@
 package io.quern.cli;
 
 import io.quern.transformer.hub.ModelDir;
+import io.quern.transformer.text.Tokenizer;
+import java.nio.file.Files;
+import java.nio.file.Path;
 
 /** Finds the model that a user names. */
 final class Models {
@@ -14,5 +17,10 @@ final class Models {
         return name == null
                 ? ModelDir.open(EMBEDDED, file -> Models.class.getResourceAsStream("model/" + file))
                 : ModelDir.find(name);
+    }
+
+    /** The tokenizer of a model, or one in a folder of its own. */
+    static Tokenizer tokenizer(String name) {
+        return name != null && Files.exists(Path.of(name)) ? Tokenizer.load(Path.of(name)) : open(name).tokenizer();
     }
 }

@@ -60,7 +60,7 @@ final class TokenizerCommand implements Runnable {
 
         @Override
         public Integer call() throws IOException {
-            Tokenizer tokenizer = model.open().tokenizer();
+            Tokenizer tokenizer = model.tokenizer();
             int[] ids = tokenizer.encode(text.read(output), !noSpecial);
             if (common.json) {
                 Map<String, Object> line = new LinkedHashMap<>();
@@ -99,7 +99,7 @@ final class TokenizerCommand implements Runnable {
 
         @Override
         public Integer call() throws IOException {
-            Tokenizer tokenizer = model.open().tokenizer();
+            Tokenizer tokenizer = model.tokenizer();
             String list = ids == null ? TextInput.stdin(output.in()) : String.join(" ", ids);
             int[] tokens = TokenIds.parse("ID", list);
             String text = tokenizer.decode(tokens, skipSpecial);

@@ -177,7 +177,7 @@ final class TrainGptCommand implements Callable<Integer> {
             return Tokenizer.load(options.tokenizer);
         }
         if (options.model != null) {
-            return Models.open(options.model).tokenizer();
+            return Models.tokenizer(options.model);
         }
         note("training a tokenizer of " + options.vocabSize + " tokens");
         BpeTrainer trainer = BpeTrainer.builder().vocabSize(options.vocabSize).build();
