@@ -47,8 +47,10 @@ class TapeTest {
 
     @Test
     void aTensorUsedOftenGetsTheSumOfItsGradients() {
-        assertArrayEquals(new float[] {3, 5, 7, 9}, gradient(x, () -> x.mul(x).add(x).sum()));
-        assertArrayEquals(new float[] {3, 3, 3, 3}, gradient(x, () -> x.add(x).add(x).sum()));
+        assertArrayEquals(
+                new float[] {3, 5, 7, 9}, gradient(x, () -> x.mul(x).add(x).sum()));
+        assertArrayEquals(
+                new float[] {3, 3, 3, 3}, gradient(x, () -> x.add(x).add(x).sum()));
         assertArrayEquals(new float[] {0, 0, 0, 0}, gradient(x, () -> x.sub(x).sum()));
         // An intermediate that is used twice, whose two gradients are the same tensor.
         assertArrayEquals(new float[] {8, 16, 24, 32}, gradient(x, () -> {
@@ -63,7 +65,8 @@ class TapeTest {
         Tensor table = Tensor.of(new float[] {1, 2, 3, 4, 5, 6}, 3, 2).requireGrad();
         Tensor ids = Tensor.of(new int[] {2, 0}, 2);
         // loss = sum of all logits = sum_i sum_v table[id_i] . table[v]
-        float[] got = gradient(table, () -> table.embedding(ids).matmul(table.transpose(0, 1)).sum());
+        float[] got = gradient(
+                table, () -> table.embedding(ids).matmul(table.transpose(0, 1)).sum());
         float[] column = {1 + 3 + 5, 2 + 4 + 6};
         float[] picked = {5 + 1, 6 + 2};
         assertArrayEquals(
@@ -125,8 +128,11 @@ class TapeTest {
 
     @Test
     void detachAndNoGradAreConstants() {
-        assertArrayEquals(new float[] {1, 2, 3, 4}, gradient(x, () -> x.mul(x.detach()).sum()));
-        assertArrayEquals(new float[] {1, 4, 9, 16}, gradient(x, () -> x.mul(Tape.noGrad(x::square)).sum()));
+        assertArrayEquals(
+                new float[] {1, 2, 3, 4}, gradient(x, () -> x.mul(x.detach()).sum()));
+        assertArrayEquals(
+                new float[] {1, 4, 9, 16},
+                gradient(x, () -> x.mul(Tape.noGrad(x::square)).sum()));
         assertFalse(Tape.isRecording());
         gradient(x, () -> {
             assertTrue(Tape.isRecording());
@@ -148,7 +154,9 @@ class TapeTest {
         }
         assertArrayEquals(new float[] {1, 2, 3, 4}, x.toFloats());
         // Others may be changed, and the tape does not see what happens under noGrad.
-        assertArrayEquals(new float[] {7, 7, 7, 7}, gradient(x, () -> x.mul(Tensor.zeros(2, 2).fill(7)).sum()));
+        assertArrayEquals(
+                new float[] {7, 7, 7, 7},
+                gradient(x, () -> x.mul(Tensor.zeros(2, 2).fill(7)).sum()));
         Tape.noGrad(() -> x.fill(2));
         assertArrayEquals(new float[] {2, 2, 2, 2}, x.toFloats());
     }
@@ -168,7 +176,8 @@ class TapeTest {
             return r.get(0).add(r.get(1)).sum();
         });
         assertTrue(e.getMessage().contains("result 1 of cross_entropy"), e.getMessage());
-        e = refused(() -> Tensor.runAll(new Norm.LayerNorm(x, null, null, 1e-5)).get(2).sum());
+        e = refused(() ->
+                Tensor.runAll(new Norm.LayerNorm(x, null, null, 1e-5)).get(2).sum());
         assertTrue(e.getMessage().contains("layer_norm"), e.getMessage());
         assertArrayEquals(new float[] {0, 0, 0, 0}, gradient(x, () -> {
             List<Tensor> r = Tensor.runAll(new Norm.LayerNorm(x, null, null, 1e-5));
@@ -180,7 +189,8 @@ class TapeTest {
     @Test
     void onlyTheGradientsSurvive() {
         long before = Device.CPU.backend().memory().buffers();
-        Gradients g = Tape.gradients(() -> x.matmul(y).gelu().softmax().mul(x).narrow(0, 0, 1).sum());
+        Gradients g = Tape.gradients(
+                () -> x.matmul(y).gelu().softmax().mul(x).narrow(0, 0, 1).sum());
         assertEquals(before + 3, Device.CPU.backend().memory().buffers(), "two gradients and the loss");
         assertNotSame(g.of(x).buffer(), g.of(y).buffer());
         g.close();
@@ -204,12 +214,10 @@ class TapeTest {
     /** Blocks free what they do not need; the tape keeps what the gradient needs. */
     @Test
     void scopesInsideRecordedCodeFreeTheRest() {
-        assertArrayEquals(
-                gradient(x, () -> x.matmul(y).gelu().square().sum()),
-                gradient(x, () -> {
-                    Tensor h = Scope.tidy(() -> x.matmul(y).gelu());
-                    return Scope.tidy(() -> h.square().sum());
-                }));
+        assertArrayEquals(gradient(x, () -> x.matmul(y).gelu().square().sum()), gradient(x, () -> {
+            Tensor h = Scope.tidy(() -> x.matmul(y).gelu());
+            return Scope.tidy(() -> h.square().sum());
+        }));
         long[] held = new long[2];
         gradient(x, () -> {
             long before = Device.CPU.backend().memory().buffers();
@@ -228,7 +236,8 @@ class TapeTest {
         Tensor s = Tensor.scalar(3).requireGrad();
         assertArrayEquals(new float[] {1}, gradient(s, () -> s));
         assertArrayEquals(new float[] {1}, gradient(s, () -> s.reshape(1)));
-        assertArrayEquals(new float[] {0, 0, 1, 0}, gradient(x, () -> x.select(0, 1).select(0, 0)));
+        assertArrayEquals(
+                new float[] {0, 0, 1, 0}, gradient(x, () -> x.select(0, 1).select(0, 0)));
         s.close();
     }
 
@@ -287,7 +296,8 @@ class TapeTest {
 
     @Test
     void sixteenBitParametersGetSixteenBitGradients() {
-        Tensor half = Scope.tidy(() -> Tensor.of(new float[] {1, 2}, 2).cast(DType.BF16)).requireGrad();
+        Tensor half = Scope.tidy(() -> Tensor.of(new float[] {1, 2}, 2).cast(DType.BF16))
+                .requireGrad();
         Gradients g = Tape.gradients(() -> half.cast(DType.F32).square().sum());
         assertEquals(DType.BF16, g.of(half).dtype());
         assertArrayEquals(new float[] {2, 4}, g.of(half).toFloats());

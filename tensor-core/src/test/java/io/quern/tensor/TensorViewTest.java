@@ -21,10 +21,15 @@ class TensorViewTest {
     void viewsShareMemoryAndReadInLogicalOrder() {
         Scope.run(() -> {
             Tensor t = cube();
-            assertArrayEquals(new int[] {0, 12, 1, 13}, t.permute(2, 0, 1).narrow(2, 0, 1).narrow(0, 0, 2).toInts());
-            assertArrayEquals(new int[] {4, 5, 6, 7, 16, 17, 18, 19}, t.select(1, 1).toInts());
+            assertArrayEquals(
+                    new int[] {0, 12, 1, 13},
+                    t.permute(2, 0, 1).narrow(2, 0, 1).narrow(0, 0, 2).toInts());
+            assertArrayEquals(
+                    new int[] {4, 5, 6, 7, 16, 17, 18, 19}, t.select(1, 1).toInts());
             assertArrayEquals(new int[] {2, 6, 10}, t.select(0, 0).select(-1, 2).toInts());
-            assertArrayEquals(new int[] {0, 4, 8, 1, 5, 9}, t.select(0, 0).transpose(0, 1).narrow(0, 0, 2).toInts());
+            assertArrayEquals(
+                    new int[] {0, 4, 8, 1, 5, 9},
+                    t.select(0, 0).transpose(0, 1).narrow(0, 0, 2).toInts());
             Tensor view = t.narrow(1, 1, 2).transpose(0, 2);
             assertSame(t.buffer(), view.buffer());
             assertEquals(Shape.of(4, 2, 2), view.shape());
@@ -57,7 +62,8 @@ class TensorViewTest {
             assertSame(row.buffer(), wide.buffer());
             assertArrayEquals(new int[] {1, 1, 2, 2, 3, 3, 1, 1, 2, 2, 3, 3}, wide.toInts());
             assertSame(row, row.expand(Shape.of(3, 1)));
-            assertArrayEquals(new int[] {1, 1, 2, 2, 3, 3}, wide.select(0, 1).reshape(6).toInts());
+            assertArrayEquals(
+                    new int[] {1, 1, 2, 2, 3, 3}, wide.select(0, 1).reshape(6).toInts());
             return null;
         });
     }
@@ -70,7 +76,8 @@ class TensorViewTest {
             assertSame(t.buffer(), t.reshape(-1, 6).buffer());
             assertSame(t.buffer(), t.narrow(0, 1, 1).reshape(12).buffer());
             assertSame(t.buffer(), t.narrow(2, 1, 2).reshape(6, 2).buffer());
-            assertSame(t.buffer(), t.narrow(2, 1, 2).reshape(1, 3, 1, 2, 1, 2, 1).buffer());
+            assertSame(
+                    t.buffer(), t.narrow(2, 1, 2).reshape(1, 3, 1, 2, 1, 2, 1).buffer());
             assertNotSame(t.buffer(), t.narrow(2, 1, 2).reshape(12).buffer());
             assertNotSame(t.buffer(), t.transpose(0, 1).reshape(24).buffer());
             // The two outer dimensions of qkv join, so splitting heads is free.
@@ -141,8 +148,15 @@ class TensorViewTest {
             Tensor sum = column.add(row);
             assertEquals(Shape.of(2, 3), sum.shape());
             assertArrayEquals(new float[] {11, 12, 13, 21, 22, 23}, sum.toFloats());
-            assertArrayEquals(new int[] {1, 1, 0}, row.compare(Elementwise.CompareKind.LE, Tensor.scalar(2)).toInts());
-            assertArrayEquals(new float[] {60}, column.mul(row).sumTo(Shape.of(1, 1)).sub(Tensor.scalar(120)).toFloats());
+            assertArrayEquals(
+                    new int[] {1, 1, 0},
+                    row.compare(Elementwise.CompareKind.LE, Tensor.scalar(2)).toInts());
+            assertArrayEquals(
+                    new float[] {60},
+                    column.mul(row)
+                            .sumTo(Shape.of(1, 1))
+                            .sub(Tensor.scalar(120))
+                            .toFloats());
             return null;
         });
     }
@@ -151,7 +165,9 @@ class TensorViewTest {
     void operationsPackViewsThatKernelsCannotTake() {
         Scope.run(() -> {
             Tensor t = Tensor.of(new float[] {1, 2, 3, 4, 5, 6}, 2, 3);
-            assertArrayEquals(new float[] {-1, -4, -2, -5, -3, -6}, t.transpose(0, 1).neg().toFloats());
+            assertArrayEquals(
+                    new float[] {-1, -4, -2, -5, -3, -6},
+                    t.transpose(0, 1).neg().toFloats());
             assertArrayEquals(new float[] {5, 7, 9}, t.transpose(0, 1).sum(-1).toFloats());
             assertArrayEquals(
                     new float[] {14, 32, 32, 77}, t.matmul(t.transpose(0, 1)).toFloats());
@@ -178,7 +194,9 @@ class TensorViewTest {
                 assertArrayEquals(x, got, dtype.toString());
                 x[3] = 65504;
             }
-            assertArrayEquals(new int[] {0, -1, 2, 65504, 0}, Tensor.of(x, 5).cast(DType.I32).toInts());
+            assertArrayEquals(
+                    new int[] {0, -1, 2, 65504, 0},
+                    Tensor.of(x, 5).cast(DType.I32).toInts());
             return null;
         });
     }

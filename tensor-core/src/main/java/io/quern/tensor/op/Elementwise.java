@@ -44,6 +44,7 @@ public sealed interface Elementwise extends Op {
         ADD,
         SUB,
         MUL,
+        /** In I32 rounded towards zero; a division by 0 is an error there. */
         DIV,
         /** The larger; where both are equal each gets half of the gradient. */
         MAX,
