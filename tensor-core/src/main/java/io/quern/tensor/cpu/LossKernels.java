@@ -3,8 +3,6 @@ package io.quern.tensor.cpu;
 import static io.quern.tensor.cpu.Lanes.F;
 import static io.quern.tensor.cpu.Lanes.L;
 import static io.quern.tensor.cpu.Lanes.load;
-import static io.quern.tensor.cpu.OffHeap.ALL;
-import static io.quern.tensor.cpu.OffHeap.ORDER;
 
 import io.quern.tensor.Tensor;
 import io.quern.tensor.op.Loss;
@@ -50,9 +48,10 @@ final class LossKernels {
         long weights = in[2] == null ? 0 : in[2].address();
         double s = op.smoothing();
         Workers.ranges(target.length, tasks(v), (from, to) -> {
+            float[] block = SoftmaxKernels.block(v);
             for (int r = (int) from; r < to; r++) {
                 long row = x + r * stride;
-                double lse = logSumExp(row, v);
+                double lse = logSumExp(row, v, block);
                 int t = target[r];
                 double loss = 0;
                 double weight = 0;
@@ -70,7 +69,7 @@ final class LossKernels {
         });
     }
 
-    private static double logSumExp(long x, int n) {
+    private static double logSumExp(long x, int n, float[] block) {
         float max = Float.NEGATIVE_INFINITY;
         double sum = 0;
         for (int i = 0; i < n; i += BLOCK) {
@@ -82,7 +81,7 @@ final class LossKernels {
             }
             // While there is nothing but -inf the sum stays 0, or becomes NaN.
             float shift = max == Float.NEGATIVE_INFINITY ? 0 : max;
-            sum += SoftmaxKernels.sumOfExponentials(x + 4L * i, shift, some);
+            sum += SoftmaxKernels.sumOfExponentials(x + 4L * i, shift, some, block);
         }
         return max == Float.NEGATIVE_INFINITY ? Double.NaN : max + Math.log(sum);
     }
@@ -137,6 +136,7 @@ final class LossKernels {
         double s = op.smoothing();
         double allWeights = weights == 0 ? v : s > 0 ? RowKernels.sum(weights, v) : 0;
         Workers.ranges(target.length, tasks(v), (from, to) -> {
+            float[] block = SoftmaxKernels.block(v);
             for (int r = (int) from; r < to; r++) {
                 long dx = out.address() + 4L * r * v;
                 int t = target[r];
@@ -149,48 +149,44 @@ final class LossKernels {
                 double hit = (1 - s) * (weights == 0 ? 1 : OffHeap.getFloat(weights + 4L * t));
                 float a = (float) (dLoss * (hit + s / v * allWeights));
                 float b = (float) (dLoss * s / v);
-                if (weights == 0 || s == 0) {
-                    gradient(x + r * stride, lse, a, b, dx, v);
-                } else {
-                    weightedGradient(x + r * stride, lse, a, b, weights, dx, v);
-                }
+                gradient(x + r * stride, lse, a, b, s == 0 ? 0 : weights, dx, v, block);
                 OffHeap.setFloat(dx + 4L * t, OffHeap.getFloat(dx + 4L * t) - (float) (dLoss * hit));
             }
         });
     }
 
-    /** dx = a * exp(x - lse) - b. */
-    private static void gradient(long x, float lse, float a, float b, long dx, int n) {
-        FloatVector e = FloatVector.broadcast(F, lse);
-        FloatVector factor = FloatVector.broadcast(F, a);
-        FloatVector minus = FloatVector.broadcast(F, -b);
-        int i = 0;
-        for (; i <= n - L; i += L) {
-            FloatVector p = VectorMath.expBounded(load(x + 4L * i).sub(e));
-            p.fma(factor, minus).intoMemorySegment(ALL, dx + 4L * i, ORDER);
-        }
-        if (i < n) {
-            VectorMask<Float> some = Lanes.first(n - i);
-            FloatVector p = VectorMath.expBounded(load(x + 4L * i, some).sub(e));
-            p.fma(factor, minus).intoMemorySegment(ALL, dx + 4L * i, ORDER, some);
+    /** dx = a * exp(x - lse) - b * w, where no weights are ones. */
+    private static void gradient(
+            long x, float lse, float a, float b, long weights, long dx, int n, float[] block) {
+        for (int i = 0; i < n; i += BLOCK) {
+            int some = Math.min(BLOCK, n - i);
+            int padded = UnaryKernels.padded(some);
+            OffHeap.read(x + 4L * i, block, 0, some);
+            VectorMath.expSum(block, 0, padded, lse);
+            if (weights == 0) {
+                affine(block, a, -b, padded);
+            } else {
+                weighted(block, a, b, weights + 4L * i, some);
+            }
+            OffHeap.write(block, 0, dx + 4L * i, some);
         }
     }
 
-    /** dx = a * exp(x - lse) - b * w. */
-    private static void weightedGradient(long x, float lse, float a, float b, long weights, long dx, int n) {
-        FloatVector e = FloatVector.broadcast(F, lse);
+    /** p = a * p + b. */
+    private static void affine(float[] p, float a, float b, int n) {
         FloatVector factor = FloatVector.broadcast(F, a);
-        int i = 0;
-        for (; i <= n - L; i += L) {
-            FloatVector w = load(weights + 4L * i).mul(b);
-            FloatVector p = VectorMath.expBounded(load(x + 4L * i).sub(e));
-            p.mul(factor).sub(w).intoMemorySegment(ALL, dx + 4L * i, ORDER);
+        FloatVector summand = FloatVector.broadcast(F, b);
+        for (int i = 0; i < n; i += L) {
+            FloatVector.fromArray(F, p, i).fma(factor, summand).intoArray(p, i);
         }
-        if (i < n) {
-            VectorMask<Float> some = Lanes.first(n - i);
-            FloatVector w = load(weights + 4L * i, some).mul(b);
-            FloatVector p = VectorMath.expBounded(load(x + 4L * i, some).sub(e));
-            p.mul(factor).sub(w).intoMemorySegment(ALL, dx + 4L * i, ORDER, some);
+    }
+
+    /** p = a * p - b * w. */
+    private static void weighted(float[] p, float a, float b, long weights, int n) {
+        FloatVector factor = FloatVector.broadcast(F, a);
+        for (int i = 0; i < n; i += L) {
+            FloatVector w = load(weights + 4L * i, F.indexInRange(i, n)).mul(-b);
+            FloatVector.fromArray(F, p, i).fma(factor, w).intoArray(p, i);
         }
     }
 }

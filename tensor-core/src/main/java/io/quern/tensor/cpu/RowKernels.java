@@ -1,12 +1,14 @@
 package io.quern.tensor.cpu;
 
 import static io.quern.tensor.cpu.Lanes.F;
+import static io.quern.tensor.cpu.Lanes.I;
 import static io.quern.tensor.cpu.Lanes.L;
 import static io.quern.tensor.cpu.Lanes.load;
 import static io.quern.tensor.cpu.OffHeap.ALL;
 import static io.quern.tensor.cpu.OffHeap.ORDER;
 
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
@@ -144,19 +146,21 @@ final class RowKernels {
         return a.max(b).reduceLanes(VectorOperators.MAX);
     }
 
-    /** The first index of a value, or -1. */
+    /** The first index of a value, or {@code n}. Without a branch: leaving the loop early boxed its masks. */
     static int indexOf(long x, float value, int n) {
-        FloatVector wanted = FloatVector.broadcast(F, value);
+        IntVector first = IntVector.broadcast(I, n);
+        IntVector index = IntVector.zero(I).addIndex(1);
         int i = 0;
-        while (i <= n - L && !load(x + 4L * i).compare(VectorOperators.EQ, wanted).anyTrue()) {
-            i += L;
+        for (; i <= n - L; i += L) {
+            VectorMask<Float> hit = load(x + 4L * i).compare(VectorOperators.EQ, value);
+            first = first.min(IntVector.broadcast(I, n).blend(index.add(i), hit.cast(I)));
         }
-        if (i >= n) {
-            return -1;
+        for (; i < n; i++) {
+            if (OffHeap.getFloat(x + 4L * i) == value) {
+                return Math.min(i, first.reduceLanes(VectorOperators.MIN));
+            }
         }
-        VectorMask<Float> some = F.indexInRange(i, n);
-        VectorMask<Float> hit = load(x + 4L * i, some).compare(VectorOperators.EQ, wanted).and(some);
-        return hit.anyTrue() ? i + hit.firstTrue() : -1;
+        return first.reduceLanes(VectorOperators.MIN);
     }
 
     /** y = x * factor. */

@@ -7,15 +7,18 @@ import static io.quern.tensor.cpu.OffHeap.ALL;
 import static io.quern.tensor.cpu.OffHeap.ORDER;
 
 import io.quern.tensor.Tensor;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
 /**
  * Softmax over packed rows: the largest element, exponentials and their sum, division. A row is read three times, the
- * second and third time out of the cache; bound by the exponential, some 15 instructions a vector.
+ * second and third time out of the cache; exponentials go through blocks on the heap, see {@link VectorMath}, and bound
+ * it.
  */
 final class SoftmaxKernels {
-    private static final int BLOCK = 4096;
+    /** Elements of a block: 8 KiB. */
+    private static final int BLOCK = 2048;
 
     private SoftmaxKernels() {}
 
@@ -24,12 +27,13 @@ final class SoftmaxKernels {
         long x = in.address();
         long y = out.address();
         forRows(in, (from, to) -> {
+            float[] block = block(n);
             for (long r = from; r < to; r++) {
                 long row = 4 * r * n;
                 if (log) {
-                    logRow(x + row, y + row, n);
+                    logRow(x + row, y + row, n, block);
                 } else {
-                    row(x + row, y + row, n);
+                    row(x + row, y + row, n, block);
                 }
             }
         });
@@ -38,11 +42,12 @@ final class SoftmaxKernels {
     static void gradient(Tensor y, Tensor dy, boolean log, Tensor dx) {
         int n = y.dim(-1);
         forRows(y, (from, to) -> {
+            float[] block = block(n);
             for (long r = from; r < to; r++) {
                 long row = 4 * r * n;
                 if (log) {
                     float sum = (float) RowKernels.sum(dy.address() + row, n);
-                    logGradient(y.address() + row, dy.address() + row, sum, dx.address() + row, n);
+                    logGradient(y.address() + row, dy.address() + row, sum, dx.address() + row, n, block);
                 } else {
                     float sum = (float) RowKernels.dot(y.address() + row, dy.address() + row, n);
                     gradient(y.address() + row, dy.address() + row, sum, dx.address() + row, n);
@@ -59,18 +64,42 @@ final class SoftmaxKernels {
         }
     }
 
-    private static void row(long x, long y, int n) {
+    /** A block for rows of {@code n} elements. */
+    static float[] block(int n) {
+        return new float[UnaryKernels.padded(Math.min(n, BLOCK))];
+    }
+
+    private static void row(long x, long y, int n, float[] block) {
         float max = RowKernels.peak(x, n);
         double sum = 0;
         for (int i = 0; i < n; i += BLOCK) {
-            sum += exponentials(x + 4L * i, max, y + 4L * i, Math.min(BLOCK, n - i));
+            int some = Math.min(BLOCK, n - i);
+            sum += exponentials(x + 4L * i, max, some, block);
+            OffHeap.write(block, 0, y + 4L * i, some);
         }
         RowKernels.scale(y, (float) (1 / sum), y, n);
     }
 
-    private static void logRow(long x, long y, int n) {
+    /** Sets the block to exp(x - max), and gives its sum. */
+    private static float exponentials(long x, float max, int n, float[] block) {
+        int padded = UnaryKernels.padded(n);
+        OffHeap.read(x, block, 0, n);
+        Arrays.fill(block, n, padded, Float.NEGATIVE_INFINITY);
+        return VectorMath.expSum(block, 0, padded, max);
+    }
+
+    /** Sum of exp(x - max). */
+    static double sumOfExponentials(long x, float max, int n, float[] block) {
+        double sum = 0;
+        for (int i = 0; i < n; i += BLOCK) {
+            sum += exponentials(x + 4L * i, max, Math.min(BLOCK, n - i), block);
+        }
+        return sum;
+    }
+
+    private static void logRow(long x, long y, int n, float[] block) {
         float max = RowKernels.peak(x, n);
-        float log = (float) Math.log(sumOfExponentials(x, max, n));
+        float log = (float) Math.log(sumOfExponentials(x, max, n, block));
         int i = 0;
         for (; i <= n - L; i += L) {
             load(x + 4L * i).sub(max).sub(log).intoMemorySegment(ALL, y + 4L * i, ORDER);
@@ -81,48 +110,7 @@ final class SoftmaxKernels {
         }
     }
 
-    /** y = exp(x - max), and the sum of that. */
-    private static float exponentials(long x, float max, long y, int n) {
-        FloatVector m = FloatVector.broadcast(F, max);
-        FloatVector sum = FloatVector.zero(F);
-        int i = 0;
-        for (; i <= n - L; i += L) {
-            FloatVector e = VectorMath.expBounded(load(x + 4L * i).sub(m));
-            e.intoMemorySegment(ALL, y + 4L * i, ORDER);
-            sum = sum.add(e);
-        }
-        if (i < n) {
-            VectorMask<Float> some = Lanes.first(n - i);
-            FloatVector e = VectorMath.expBounded(load(x + 4L * i, some).sub(m));
-            e.intoMemorySegment(ALL, y + 4L * i, ORDER, some);
-            sum = sum.add(e, some);
-        }
-        return Lanes.sum(sum);
-    }
-
-    /** Sum of exp(x - max). */
-    static double sumOfExponentials(long x, float max, int n) {
-        double sum = 0;
-        for (int i = 0; i < n; i += BLOCK) {
-            sum += sumOfExponentialsBlock(x + 4L * i, max, Math.min(BLOCK, n - i));
-        }
-        return sum;
-    }
-
-    private static float sumOfExponentialsBlock(long x, float max, int n) {
-        FloatVector m = FloatVector.broadcast(F, max);
-        FloatVector sum = FloatVector.zero(F);
-        int i = 0;
-        for (; i <= n - L; i += L) {
-            sum = sum.add(VectorMath.expBounded(load(x + 4L * i).sub(m)));
-        }
-        if (i < n) {
-            VectorMask<Float> some = Lanes.first(n - i);
-            sum = sum.add(VectorMath.expBounded(load(x + 4L * i, some).sub(m)), some);
-        }
-        return Lanes.sum(sum);
-    }
-
+    /** dx = y * (dy - sum). */
     private static void gradient(long y, long dy, float sum, long dx, int n) {
         int i = 0;
         for (; i <= n - L; i += L) {
@@ -135,17 +123,18 @@ final class SoftmaxKernels {
         }
     }
 
-    private static void logGradient(long y, long dy, float sum, long dx, int n) {
+    /** dx = dy - exp(y) * sum. */
+    private static void logGradient(long y, long dy, float sum, long dx, int n, float[] block) {
         FloatVector minus = FloatVector.broadcast(F, -sum);
-        int i = 0;
-        for (; i <= n - L; i += L) {
-            FloatVector p = VectorMath.exp(load(y + 4L * i));
-            p.fma(minus, load(dy + 4L * i)).intoMemorySegment(ALL, dx + 4L * i, ORDER);
-        }
-        if (i < n) {
-            VectorMask<Float> some = Lanes.first(n - i);
-            FloatVector p = VectorMath.exp(load(y + 4L * i, some));
-            p.fma(minus, load(dy + 4L * i, some)).intoMemorySegment(ALL, dx + 4L * i, ORDER, some);
+        for (int b = 0; b < n; b += BLOCK) {
+            int some = Math.min(BLOCK, n - b);
+            OffHeap.read(y + 4L * b, block, 0, some);
+            VectorMath.exp(block, UnaryKernels.padded(some));
+            for (int i = 0; i < some; i += L) {
+                VectorMask<Float> inside = F.indexInRange(i, some);
+                FloatVector v = FloatVector.fromArray(F, block, i).fma(minus, load(dy + 4L * (b + i), inside));
+                v.intoMemorySegment(ALL, dx + 4L * (b + i), ORDER, inside);
+            }
         }
     }
 }

@@ -18,14 +18,7 @@ final class SoftmaxRow {
 
     /** p = exp(p - max); returns the sum. */
     static float exp(float[] p, int at, int n, float max) {
-        FloatVector sum = FloatVector.zero(Lanes.F);
-        for (int j = 0; j < n; j += L) {
-            FloatVector e = VectorMath.expBounded(
-                    FloatVector.fromArray(Lanes.F, p, at + j).sub(max));
-            e.intoArray(p, at + j);
-            sum = sum.add(e);
-        }
-        return Lanes.sum(sum);
+        return VectorMath.expSum(p, at, n, max);
     }
 
     static void scale(float[] p, int at, int n, float factor) {

@@ -3,7 +3,6 @@ package io.quern.tensor.cpu;
 import static io.quern.tensor.cpu.Lanes.F;
 import static io.quern.tensor.cpu.Lanes.L;
 import static jdk.incubator.vector.VectorOperators.GT;
-import static jdk.incubator.vector.VectorOperators.LE;
 import static jdk.incubator.vector.VectorOperators.LT;
 import static jdk.incubator.vector.VectorOperators.NE;
 
@@ -21,17 +20,18 @@ final class UnaryGradKernels {
         int size = UnaryKernels.padded(Math.min(n, BLOCK));
         float[] v = new float[size];
         float[] d = new float[size];
+        float[] e = new float[size];
         for (int i = 0; i < n; i += BLOCK) {
             int some = Math.min(BLOCK, n - i);
             OffHeap.read(x + 4L * i, v, 0, some);
             OffHeap.read(dy + 4L * i, d, 0, some);
-            apply(kind, v, d, UnaryKernels.padded(some));
+            apply(kind, v, d, e, UnaryKernels.padded(some));
             OffHeap.write(d, 0, dx + 4L * i, some);
         }
     }
 
     /** dy becomes dx. */
-    private static void apply(UnaryKind kind, float[] x, float[] dy, int n) {
+    private static void apply(UnaryKind kind, float[] x, float[] dy, float[] e, int n) {
         switch (kind) {
             case NEG -> neg(dy, n);
             case EXP -> exp(x, dy, n);
@@ -42,11 +42,11 @@ final class UnaryGradKernels {
             case SQUARE -> square(x, dy, n);
             case ABS -> abs(x, dy, n);
             case RELU -> relu(x, dy, n);
-            case SIGMOID -> sigmoid(x, dy, n);
-            case TANH -> tanh(x, dy, n);
-            case GELU -> gelu(x, dy, n);
-            case GELU_TANH -> geluTanh(x, dy, n);
-            case SILU -> silu(x, dy, n);
+            case SIGMOID -> sigmoid(x, dy, e, n);
+            case TANH -> tanh(x, dy, e, n);
+            case GELU -> gelu(x, dy, e, n);
+            case GELU_TANH -> geluTanh(x, dy, e, n);
+            case SILU -> silu(x, dy, e, n);
         }
     }
 
@@ -54,14 +54,6 @@ final class UnaryGradKernels {
         for (int i = 0; i < n; i += L) {
             FloatVector d = FloatVector.fromArray(F, dy, i);
             d.neg().intoArray(dy, i);
-        }
-    }
-
-    private static void exp(float[] x, float[] dy, int n) {
-        for (int i = 0; i < n; i += L) {
-            FloatVector v = FloatVector.fromArray(F, x, i);
-            FloatVector d = FloatVector.fromArray(F, dy, i);
-            VectorMath.exp(v).mul(d).intoArray(dy, i);
         }
     }
 
@@ -123,66 +115,81 @@ final class UnaryGradKernels {
         }
     }
 
-    /** sigmoid(x) sigmoid(-x) = e / (1 + e)^2 with e = exp(-|x|), which does not cancel. */
-    private static void sigmoid(float[] x, float[] dy, int n) {
+    private static void exp(float[] x, float[] dy, int n) {
+        VectorMath.exp(x, n);
         for (int i = 0; i < n; i += L) {
-            FloatVector v = FloatVector.fromArray(F, x, i);
-            FloatVector d = FloatVector.fromArray(F, dy, i);
-            FloatVector e = VectorMath.exp(v.abs().neg());
-            FloatVector t = e.add(1f);
-            e.div(t.mul(t)).mul(d).intoArray(dy, i);
+            FloatVector.fromArray(F, x, i).mul(FloatVector.fromArray(F, dy, i)).intoArray(dy, i);
         }
     }
 
+    /** sigmoid(x) sigmoid(-x) = e / (1 + e)^2 with e = exp(-|x|), which does not cancel. */
+    private static void sigmoid(float[] x, float[] dy, float[] e, int n) {
+        VectorMath.expOfMinusAbs(x, 1, e, n);
+        bell(e, 1, dy, n);
+    }
+
     /** 1 - tanh(x)^2 = 4 e / (1 + e)^2 with e = exp(-2 |x|). */
-    private static void tanh(float[] x, float[] dy, int n) {
+    private static void tanh(float[] x, float[] dy, float[] e, int n) {
+        VectorMath.expOfMinusAbs(x, 2, e, n);
+        bell(e, 4, dy, n);
+    }
+
+    /** dy = dy * factor * e / (1 + e)^2. */
+    private static void bell(float[] e, float factor, float[] dy, int n) {
         for (int i = 0; i < n; i += L) {
-            FloatVector v = FloatVector.fromArray(F, x, i);
-            FloatVector d = FloatVector.fromArray(F, dy, i);
-            FloatVector e = VectorMath.exp(v.abs().mul(-2f));
-            FloatVector t = e.add(1f);
-            e.mul(4f).div(t.mul(t)).mul(d).intoArray(dy, i);
+            FloatVector v = FloatVector.fromArray(F, e, i);
+            FloatVector d = v.add(1f);
+            v.mul(factor).div(d.mul(d)).mul(FloatVector.fromArray(F, dy, i)).intoArray(dy, i);
         }
     }
 
     /** The distribution function plus x times the density. */
-    private static void gelu(float[] x, float[] dy, int n) {
+    private static void gelu(float[] x, float[] dy, float[] e, int n) {
+        VectorMath.normalCdf(x, e, n);
         for (int i = 0; i < n; i += L) {
-            FloatVector v = FloatVector.fromArray(F, x, i);
             FloatVector d = FloatVector.fromArray(F, dy, i);
-            FloatVector density = VectorMath.expBounded(v.mul(v).mul(-0.5f)).mul(INV_SQRT_2PI);
-            FloatVector cdf = VectorMath.normalCdf(v);
-            density.fma(v, cdf).mul(d).intoArray(dy, i);
+            FloatVector v = FloatVector.fromArray(F, x, i);
+            FloatVector.fromArray(F, e, i).mul(d).intoArray(e, i);
+            v.mul(d).mul(INV_SQRT_2PI).intoArray(dy, i);
+            v.mul(v).mul(-0.5f).intoArray(x, i);
+        }
+        VectorMath.expSum(x, 0, n, 0);
+        for (int i = 0; i < n; i += L) {
+            FloatVector density = FloatVector.fromArray(F, x, i);
+            FloatVector v = density.fma(FloatVector.fromArray(F, dy, i), FloatVector.fromArray(F, e, i));
+            v.intoArray(dy, i);
         }
     }
 
     /** With s = sigmoid(u): s + x s (1 - s) u', where s and s (1 - s) = e / (1 + e)^2 share e = exp(-|u|). */
-    private static void geluTanh(float[] x, float[] dy, int n) {
+    private static void geluTanh(float[] x, float[] dy, float[] e, int n) {
+        UnaryKernels.geluArgument(x, e, n);
+        VectorMath.expOfMinusAbs(e, 1, e, n);
         FloatVector linear = FloatVector.broadcast(F, UnaryKernels.GELU_LINEAR);
-        FloatVector cubic = FloatVector.broadcast(F, UnaryKernels.GELU_CUBIC);
-        FloatVector cubic3 = FloatVector.broadcast(F, 3 * UnaryKernels.GELU_CUBIC);
+        FloatVector cubic = FloatVector.broadcast(F, 3 * UnaryKernels.GELU_CUBIC);
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromArray(F, x, i);
-            FloatVector d = FloatVector.fromArray(F, dy, i);
-            FloatVector square = v.mul(v);
-            FloatVector u = square.fma(cubic, linear).mul(v);
-            FloatVector e = VectorMath.exp(u.abs().neg());
-            FloatVector inverse = FloatVector.broadcast(F, 1f).div(e.add(1f));
-            FloatVector s = inverse.blend(e.mul(inverse), u.compare(LE, 0f));
-            FloatVector du = square.fma(cubic3, linear).mul(v);
-            e.mul(inverse).mul(inverse).fma(du, s).mul(d).intoArray(dy, i);
+            FloatVector w = FloatVector.fromArray(F, e, i);
+            FloatVector inverse = FloatVector.broadcast(F, 1f).div(w.add(1f));
+            FloatVector other = w.mul(inverse);
+            FloatVector s = inverse.blend(other, v.compare(LT, 0f)); // u has the sign of x
+            FloatVector du = v.mul(v).fma(cubic, linear).mul(v);
+            FloatVector slope = other.mul(inverse).fma(du, s);
+            slope.mul(FloatVector.fromArray(F, dy, i)).intoArray(dy, i);
         }
     }
 
     /** s + x s (1 - s), as above. */
-    private static void silu(float[] x, float[] dy, int n) {
+    private static void silu(float[] x, float[] dy, float[] e, int n) {
+        VectorMath.expOfMinusAbs(x, 1, e, n);
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromArray(F, x, i);
-            FloatVector d = FloatVector.fromArray(F, dy, i);
-            FloatVector e = VectorMath.exp(v.abs().neg());
-            FloatVector inverse = FloatVector.broadcast(F, 1f).div(e.add(1f));
-            FloatVector s = inverse.blend(e.mul(inverse), v.compare(LE, 0f));
-            e.mul(inverse).mul(inverse).fma(v, s).mul(d).intoArray(dy, i);
+            FloatVector w = FloatVector.fromArray(F, e, i);
+            FloatVector inverse = FloatVector.broadcast(F, 1f).div(w.add(1f));
+            FloatVector other = w.mul(inverse);
+            FloatVector s = inverse.blend(other, v.compare(LT, 0f));
+            FloatVector slope = other.mul(inverse).fma(v, s);
+            slope.mul(FloatVector.fromArray(F, dy, i)).intoArray(dy, i);
         }
     }
 }

@@ -10,10 +10,7 @@ import jdk.incubator.vector.VectorOperators;
 /**
  * y = f(x) over packed F32, in blocks that are copied to a heap array and back. The copies stay in the first-level cache
  * and cost a tenth of the simplest function; in return there is one code path for all lengths, since the array is padded
- * to whole vectors, and loops on arrays are compiled reliably. Loops straight on off-heap memory were tried: after a long
- * function C2 has no budget left to inline the store, boxes every vector, and is ten times slower.
- *
- * <p>One loop a function, each in a method of its own: a switch inside a loop would box vectors too.
+ * to whole vectors, and loops on arrays are compiled reliably; see {@link VectorMath} for what goes wrong otherwise.
  */
 final class UnaryKernels {
     /** Elements of a block: 8 KiB. */
@@ -26,11 +23,13 @@ final class UnaryKernels {
     private UnaryKernels() {}
 
     static void run(UnaryKind kind, long x, long y, int n) {
-        float[] v = new float[padded(Math.min(n, BLOCK))];
+        int size = padded(Math.min(n, BLOCK));
+        float[] v = new float[size];
+        float[] scratch = new float[size];
         for (int i = 0; i < n; i += BLOCK) {
             int some = Math.min(BLOCK, n - i);
             OffHeap.read(x + 4L * i, v, 0, some);
-            apply(kind, v, padded(some));
+            apply(kind, v, scratch, padded(some));
             OffHeap.write(v, 0, y + 4L * i, some);
         }
     }
@@ -40,22 +39,22 @@ final class UnaryKernels {
         return (n + L - 1) / L * L;
     }
 
-    private static void apply(UnaryKind kind, float[] x, int n) {
+    private static void apply(UnaryKind kind, float[] x, float[] scratch, int n) {
         switch (kind) {
             case NEG -> neg(x, n);
-            case EXP -> exp(x, n);
-            case LOG -> log(x, n);
+            case EXP -> VectorMath.exp(x, n);
+            case LOG -> VectorMath.log(x, n);
             case SQRT -> sqrt(x, n);
             case RSQRT -> rsqrt(x, n);
             case RECIPROCAL -> reciprocal(x, n);
             case SQUARE -> square(x, n);
             case ABS -> abs(x, n);
             case RELU -> relu(x, n);
-            case SIGMOID -> sigmoid(x, n);
-            case TANH -> tanh(x, n);
-            case GELU -> gelu(x, n);
-            case GELU_TANH -> geluTanh(x, n);
-            case SILU -> silu(x, n);
+            case SIGMOID -> VectorMath.sigmoid(x, scratch, n);
+            case TANH -> VectorMath.tanh(x, n);
+            case GELU -> gelu(x, scratch, n);
+            case GELU_TANH -> geluTanh(x, scratch, n);
+            case SILU -> silu(x, scratch, n);
         }
     }
 
@@ -63,20 +62,6 @@ final class UnaryKernels {
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromArray(F, x, i);
             v.neg().intoArray(x, i);
-        }
-    }
-
-    private static void exp(float[] x, int n) {
-        for (int i = 0; i < n; i += L) {
-            FloatVector v = FloatVector.fromArray(F, x, i);
-            VectorMath.exp(v).intoArray(x, i);
-        }
-    }
-
-    private static void log(float[] x, int n) {
-        for (int i = 0; i < n; i += L) {
-            FloatVector v = FloatVector.fromArray(F, x, i);
-            VectorMath.log(v).intoArray(x, i);
         }
     }
 
@@ -122,41 +107,46 @@ final class UnaryKernels {
         }
     }
 
-    private static void sigmoid(float[] x, int n) {
+    private static void gelu(float[] x, float[] cdf, int n) {
+        VectorMath.normalCdf(x, cdf, n);
+        multiply(x, cdf, n);
+    }
+
+    /** x times (1 + tanh u) / 2, which is sigmoid(2 u) and as such does not cancel for negative u. */
+    private static void geluTanh(float[] x, float[] scratch, int n) {
+        geluArgument(x, scratch, n);
+        VectorMath.expOfMinusAbs(scratch, 1, scratch, n);
+        // u has the sign of x
+        timesSigmoid(x, scratch, n);
+    }
+
+    /** y = 2 sqrt(2 / pi) (x + 0.044715 x^3). */
+    static void geluArgument(float[] x, float[] y, int n) {
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromArray(F, x, i);
-            VectorMath.sigmoid(v).intoArray(x, i);
+            FloatVector f = v.mul(v).fma(FloatVector.broadcast(F, GELU_CUBIC), FloatVector.broadcast(F, GELU_LINEAR));
+            f.mul(v).intoArray(y, i);
         }
     }
 
-    private static void tanh(float[] x, int n) {
+    private static void silu(float[] x, float[] scratch, int n) {
+        VectorMath.expOfMinusAbs(x, 1, scratch, n);
+        timesSigmoid(x, scratch, n);
+    }
+
+    /** x = x * sigmoid(u), where u has the sign of x and e = exp(-|u|). */
+    private static void timesSigmoid(float[] x, float[] e, int n) {
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromArray(F, x, i);
-            VectorMath.tanh(v).intoArray(x, i);
+            FloatVector w = FloatVector.fromArray(F, e, i);
+            FloatVector top = v.blend(v.mul(w), v.compare(VectorOperators.LT, 0f));
+            top.div(w.add(1f)).intoArray(x, i);
         }
     }
 
-    private static void gelu(float[] x, int n) {
+    private static void multiply(float[] x, float[] y, int n) {
         for (int i = 0; i < n; i += L) {
-            FloatVector v = FloatVector.fromArray(F, x, i);
-            VectorMath.normalCdf(v).mul(v).intoArray(x, i);
-        }
-    }
-
-    /** (1 + tanh u) / 2 is sigmoid(2 u), which does not cancel for negative u. */
-    private static void geluTanh(float[] x, int n) {
-        FloatVector linear = FloatVector.broadcast(F, GELU_LINEAR);
-        FloatVector cubic = FloatVector.broadcast(F, GELU_CUBIC);
-        for (int i = 0; i < n; i += L) {
-            FloatVector v = FloatVector.fromArray(F, x, i);
-            VectorMath.sigmoid(v.mul(v).fma(cubic, linear).mul(v)).mul(v).intoArray(x, i);
-        }
-    }
-
-    private static void silu(float[] x, int n) {
-        for (int i = 0; i < n; i += L) {
-            FloatVector v = FloatVector.fromArray(F, x, i);
-            VectorMath.sigmoid(v).mul(v).intoArray(x, i);
+            FloatVector.fromArray(F, x, i).mul(FloatVector.fromArray(F, y, i)).intoArray(x, i);
         }
     }
 }
