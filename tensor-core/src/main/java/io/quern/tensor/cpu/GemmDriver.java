@@ -1,45 +1,58 @@
 package io.quern.tensor.cpu;
 
-import java.util.function.IntConsumer;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 
 /**
  * Cuts a product into the tiles of a {@link GemmKernel}.
  *
- * <p>The matrices are cut into boxes of some rows, columns and stretches of k, so large that weights of common size fit
- * in one. For each box, all threads first pack its parts of A and B, once, into shared arrays, and then take blocks of
- * C, each the product of a block of A's rows and a group of B's panels that fit a second-level cache together. So
- * threads wait for each other twice a box, and elements of C have one owner. Sums run over k in rising order, in
- * stretches that depend on k alone: an element of C has the same bits whatever the number of threads, and whatever the
- * number of rows and columns around it.
+ * <p>A is taken in boxes of some rows by one stretch of k that fit a core's second-level cache when packed. For each
+ * box, tasks pack its panels, shared by all threads; then other tasks each pack some panels of B for themselves and
+ * multiply all rows of the box with them. So both operands of the tiles come from near caches, and packed data never
+ * goes out to memory, which costs most on large machines: packing all of A and B first was 10 to 20 % slower. B is
+ * packed anew for each box of rows; with some 500 of them that is little.
+ *
+ * <p>All tasks form one queue, in an order in which each needs only earlier ones, and wait for these where they are not
+ * done: threads never gather at a barrier, and one that is held up delays the others only when they run into its
+ * result. The first half of a box's products comes before the packing of the next box, the second half after it.
+ *
+ * <p>Sums run over k in rising order, in stretches that depend on k alone: an element of C has the same bits whatever
+ * the number of threads, and whatever the number of rows and columns around it.
  */
 final class GemmDriver {
     private static final int KC = GemmKernel.KC;
 
-    /** Most rows of a box, and most rows times stretches of k: 8 MiB of A and some padding. */
-    private static final int BOX_ROWS = 1024;
+    /** Most rows of a box, and what they may come down to so that each thread has a box. */
+    private static final int BOX = 512;
 
-    private static final int BOX_A = 4096;
-
-    /** Most columns of a box times stretches of k: 16 MiB of B. */
-    private static final int BOX_B = 8192;
-
-    /** Rows and columns of the block of C that a task computes, at most; 512 KiB each of packed A and B. */
-    private static final int BLOCK = 256;
-
-    /** Rows of A or columns of B that a task packs, about. */
-    private static final int PACK = 96;
-
-    /** Rows of B that a task packs where B's rows are contiguous; a multiple of 16. */
-    private static final int PACK_DEEP = 32;
+    private static final int LEAST_ROWS = 64;
 
     /**
-     * Where panels of B begin in their array. Collectors that put large arrays at the start of a page or region, as G1
-     * does, thus place them at multiples of 64 bytes, behind the array's header of 16: 3 to 10 % faster.
+     * Most columns of B that a task multiplies, 1 MiB when packed: long runs of B's rows are read fastest. There are less
+     * where that would leave too few tasks, but hardly fewer than the least, since short runs are slow.
      */
-    private static final int ALIGN = 12;
+    private static final int MOST_COLUMNS = 512;
+
+    private static final int LEAST_COLUMNS = 128;
+
+    /** Tasks for each thread to aim for. */
+    private static final int TASKS = 8;
+
+    /** Rows of A that a task packs, about, where rows are contiguous, and stretch of k where columns are. */
+    private static final int PACK = 56;
+
+    private static final int PACK_DEEP = 48;
 
     /** Below this number of multiplications, waking other threads costs more than they save. */
     private static final long SERIAL = 1 << 18;
+
+    /**
+     * Where panels of B begin in their array. Collectors that put large arrays at the start of a page or region, as G1
+     * does, thus place them at multiples of 64 bytes, behind the array's header of 16: 3 to 10 % faster. Hence also
+     * {@link #LARGE}, the least size of these arrays.
+     */
+    private static final int ALIGN = 12;
+
+    private static final int LARGE = 1 << 19;
 
     private final GemmKernel kernel;
     private final GemmPack pack;
@@ -59,19 +72,8 @@ final class GemmDriver {
         }
         if (g.k() == 0) {
             empty(g);
-            return;
-        }
-        int stretches = (g.k() + KC - 1) / KC;
-        int kc = GemmPack.up((g.k() + stretches - 1) / stretches, 16);
-        int boxRows = even(g.m(), BOX_ROWS, rows);
-        int deep = Math.min(stretches, Math.max(1, BOX_A / boxRows));
-        int length = kc * deep;
-        int boxColumns = even(g.n(), BOX_B / deep, width);
-        for (int i = 0; i < g.m(); i += boxRows) {
-            for (int k = 0; k < g.k(); k += length) {
-                int p = Math.min(length, g.k() - k);
-                new Box(g, i, Math.min(boxRows, g.m() - i), k, p, kc).run(boxColumns);
-            }
+        } else {
+            new Job(g).run();
         }
     }
 
@@ -79,6 +81,10 @@ final class GemmDriver {
     private static int even(int size, int most, int unit) {
         int parts = (size + most - 1) / most;
         return GemmPack.up((size + parts - 1) / parts, unit);
+    }
+
+    private static int parts(int size, int part) {
+        return (size + part - 1) / part;
     }
 
     /** The sum over no k at all. */
@@ -100,120 +106,154 @@ final class GemmDriver {
         }
     }
 
-    /** Some rows from {@code i0} on and stretches of k from {@code k0} on, times all columns, box after box. */
-    private final class Box {
+    /** One product. */
+    private final class Job {
         final GemmCall g;
-        final int i0;
-        final int m;
-        final int k0;
-        final int k;
         final int kc;
         final int stretches;
-        final int panels; // of A, for each stretch
-        float[] a;
-        float[] b;
-        int bPanels; // for each stretch
+        final int high; // rows of a box
+        final int boxes; // the stretches of the highest rows first
+        final int wide; // columns of a task
+        final int groups; // tasks of a box
+        final int packRows; // rows and stretch of k of a packing task
+        final int packDeep;
+        final int packs; // packing tasks of a box
+        final float[][] a; // packed boxes in turn: the current one, the next, and more if threads are to share in them
+        final AtomicIntegerArray packed; // for each box, packing tasks done
+        final AtomicIntegerArray multiplied; // for each box, products done
+        final AtomicIntegerArray reached; // for each box and group, 1 when multiplied
+        volatile boolean failed;
 
-        Box(GemmCall g, int i0, int m, int k0, int k, int kc) {
+        Job(GemmCall g) {
             this.g = g;
-            this.i0 = i0;
-            this.m = m;
-            this.k0 = k0;
-            this.k = k;
-            this.kc = kc;
-            stretches = (k + kc - 1) / kc;
-            panels = (m + rows - 1) / rows;
+            kc = even(g.k(), KC, 16);
+            stretches = parts(g.k(), kc);
+            // The number of threads moves borders between rows and between columns, which changes no result.
+            int threads = Workers.threads();
+            int columns = MOST_COLUMNS;
+            long most = (long) parts(g.m(), BOX) * stretches;
+            while (columns > LEAST_COLUMNS && most * parts(g.n(), columns) < (long) TASKS * threads) {
+                columns /= 2;
+            }
+            while (columns > width && parts(g.m(), BOX) * parts(g.n(), columns) < threads) {
+                columns /= 2;
+            }
+            wide = even(g.n(), columns, width);
+            groups = parts(g.n(), wide);
+            int box = BOX;
+            while (box > LEAST_ROWS && parts(g.m(), box) * groups < threads) {
+                box /= 2;
+            }
+            high = even(g.m(), box, rows);
+            boxes = Math.multiplyExact(parts(g.m(), high), stretches);
+            // Parts of A follow its memory, whichever way that runs.
+            boolean along = g.aRow() == 1 && g.aCol() != 1;
+            packRows = along ? high : Math.max(1, PACK / rows) * rows;
+            packDeep = along ? PACK_DEEP : kc;
+            packs = parts(high, packRows) * parts(kc, packDeep);
+            a = new float[Math.min(boxes, 2 + (threads - 1) / groups)][];
+            packed = new AtomicIntegerArray(boxes);
+            multiplied = new AtomicIntegerArray(boxes);
+            reached = new AtomicIntegerArray(Math.multiplyExact(boxes, groups));
         }
 
-        void run(int columns) {
-            bPanels = (Math.min(columns, g.n()) + width - 1) / width;
-            a = GemmScratch.take(stretches * panels * pack.aPanel());
-            b = GemmScratch.take(ALIGN + stretches * bPanels * pack.bPanel());
-            try {
-                for (int j = 0; j < g.n(); j += columns) {
-                    pack(j, Math.min(columns, g.n() - j), j == 0);
-                    multiply(j, Math.min(columns, g.n() - j));
+        void run() {
+            for (int i = 0; i < a.length; i++) {
+                a[i] = GemmScratch.take(high / rows * pack.aPanel());
+            }
+            int tasks = Math.multiplyExact(boxes, packs + groups);
+            if (g.products() >= SERIAL) {
+                Workers.parallelFor(tasks, this::task);
+            } else {
+                for (int t = 0; t < tasks; t++) {
+                    task(t);
                 }
-            } finally {
-                GemmScratch.give(a);
-                GemmScratch.give(b);
+            }
+            for (float[] box : a) {
+                GemmScratch.give(box);
             }
         }
 
-        private int aAt(int stretch, int i) {
-            return (stretch * panels + i / rows) * pack.aPanel();
-        }
-
-        private int bAt(int stretch, int j) {
-            return ALIGN + (stretch * bPanels + j / width) * pack.bPanel();
-        }
-
-        private void pack(int j0, int n, boolean withA) {
-            int high = Math.max(1, PACK / rows) * rows;
-            int aParts = withA ? (m + high - 1) / high : 0;
-            // Parts of B follow its rows in memory, whichever way these run.
-            boolean along = g.bCol() == 1;
-            int wide = along ? n : Math.max(1, PACK / width) * width;
-            int deep = along ? Math.min(kc, PACK_DEEP) : kc;
-            int across = (n + wide - 1) / wide;
-            int bParts = across * ((kc + deep - 1) / deep);
-            each(stretches * (aParts + bParts), t -> {
-                int s = t / (aParts + bParts);
-                int part = t % (aParts + bParts);
-                int from = k0 + s * kc;
-                int length = Math.min(kc, k - s * kc);
-                if (part < bParts) {
-                    int j = part % across * wide;
-                    int p = part / across * deep;
-                    pack.b(g, j0 + j, Math.min(wide, n - j), from, p, Math.min(p + deep, length), b, bAt(s, j));
-                } else {
-                    int i = (part - bParts) * high;
-                    pack.a(g, i0 + i, Math.min(high, m - i), from, length, a, aAt(s, i));
+        /** Packing of box 0, then for each box: half of its products, packing of the next box, the other half. */
+        private void task(int t) {
+            try {
+                if (t < packs) {
+                    pack(0, t);
+                    return;
                 }
-            });
+                int box = (t - packs) / (packs + groups);
+                int place = (t - packs) % (packs + groups);
+                int half = box == boxes - 1 ? groups : groups / 2;
+                if (place < half) {
+                    multiply(box, place);
+                } else if (place < half + packs) {
+                    pack(box + 1, place - half);
+                } else {
+                    multiply(box, place - packs);
+                }
+            } catch (Throwable e) {
+                failed = true;
+                throw e;
+            }
         }
 
-        private void multiply(int j0, int n) {
-            int high = even(m, BLOCK, rows);
-            int wide = even(n, BLOCK, width);
-            int down = (m + high - 1) / high;
-            int across = (n + wide - 1) / wide;
-            each(down * across, t -> {
-                int i = t % down * high;
-                int j = t / down * wide;
-                block(i, Math.min(m, i + high), j0, j, Math.min(n, j + wide));
-            });
+        private void await(AtomicIntegerArray counts, int index, int count) {
+            for (int spins = 0; counts.get(index) < count; spins++) {
+                if (failed) {
+                    throw new IllegalStateException("another task of this matrix product failed");
+                }
+                if (spins < 1000) {
+                    Thread.onSpinWait();
+                } else {
+                    Thread.yield();
+                }
+            }
         }
 
-        private void block(int i, int iEnd, int j0, int j, int jEnd) {
+        private void pack(int box, int part) {
+            if (box >= a.length) {
+                await(multiplied, box - a.length, groups); // the last use of this part of a
+            }
+            int k0 = box % stretches * kc;
+            int i0 = box / stretches * high;
+            int across = parts(kc, packDeep);
+            int i = part / across * packRows;
+            int from = part % across * packDeep;
+            int count = Math.min(packRows, Math.min(high, g.m() - i0) - i);
+            int to = Math.min(Math.min(kc, g.k() - k0), from + packDeep);
+            if (count > 0 && from < to) {
+                pack.a(g, i0 + i, count, k0, from, to, a[box % a.length], i / rows * pack.aPanel());
+            }
+            packed.incrementAndGet(box);
+        }
+
+        private void multiply(int box, int group) {
+            int k0 = box % stretches * kc;
+            int length = Math.min(kc, g.k() - k0);
+            int i0 = box / stretches * high;
+            int m = Math.min(high, g.m() - i0);
+            int j0 = group * wide;
+            int columns = Math.min(wide, g.n() - j0);
+            int size = ALIGN + wide / width * pack.bPanel();
+            float[] b = GemmScratch.take(g.products() < SERIAL ? size : Math.max(LARGE, size));
             float[] tile = GemmScratch.take(rows * width);
-            for (int s = 0; s < stretches; s++) {
-                int length = Math.min(kc, k - s * kc);
-                boolean first = k0 + s == 0;
-                for (int r = i; r < iEnd; r += rows) {
-                    strip(r, Math.min(rows, iEnd - r), s, length, j0, j, jEnd, first, tile);
+            pack.b(g, j0, columns, k0, 0, length, b, ALIGN);
+            await(packed, box, packs);
+            if (k0 > 0) {
+                await(reached, (box - 1) * groups + group, 1);
+            }
+            for (int i = 0; i < m; i += rows) {
+                int some = Math.min(rows, m - i);
+                int at = i / rows * pack.aPanel();
+                for (int j = 0; j < columns; j += width) {
+                    kernel.tile(some, length, a[box % a.length], at, b, ALIGN + j / width * pack.bPanel(), tile);
+                    store(g, tile, some, Math.min(width, columns - j), i0 + i, j0 + j, k0 == 0);
                 }
             }
             GemmScratch.give(tile);
-        }
-
-        /** Tiles side by side: C's rows stay in reach of the address cache, and the panel of A in the nearest cache. */
-        private void strip(int i, int high, int s, int kc, int j0, int j, int jEnd, boolean first, float[] tile) {
-            int at = aAt(s, i);
-            for (int p = j; p < jEnd; p += width) {
-                kernel.tile(high, kc, a, at, b, bAt(s, p), tile);
-                store(g, tile, high, Math.min(width, jEnd - p), i0 + i, j0 + p, first);
-            }
-        }
-
-        private void each(int tasks, IntConsumer body) {
-            if ((long) m * g.n() * k >= SERIAL) {
-                Workers.parallelFor(tasks, body);
-            } else {
-                for (int t = 0; t < tasks; t++) {
-                    body.accept(t);
-                }
-            }
+            GemmScratch.give(b);
+            reached.set(box * groups + group, 1);
+            multiplied.incrementAndGet(box);
         }
     }
 }

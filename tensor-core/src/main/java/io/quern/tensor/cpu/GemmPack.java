@@ -42,27 +42,29 @@ final class GemmPack {
     }
 
     /**
-     * Packs rows {@code i0 to i0 + count - 1} of A, of k {@code k0 to k0 + kc - 1}, into panels {@link #aPanel} apart from
-     * {@code at} on.
+     * Packs rows {@code i0 to i0 + count - 1} of A, of k {@code k0 + from} to {@code k0 + kc - 1}, into panels
+     * {@link #aPanel} apart from {@code at} on, whose k begin at {@code k0}; {@code from} is a multiple of 16.
      */
-    void a(GemmCall g, int i0, int count, int k0, int kc, float[] to, int at) {
+    void a(GemmCall g, int i0, int count, int k0, int from, int kc, float[] to, int at) {
         if (g.aCol() == 1) {
             float[] strip = GemmScratch.take(SIDE * STRIP);
             for (int i = 0; i < count; i += rows) {
                 int some = Math.min(rows, count - i);
                 for (int r = 0; r < pitch; r++) {
-                    int length = r < some ? kc : 0;
-                    OffHeap.read(g.aAt(i0 + i + Math.min(r, some - 1), k0), strip, r * STRIP, length);
-                    Arrays.fill(strip, r * STRIP + length, r * STRIP + up(kc, SIDE), 0);
+                    int end = r < some ? kc : from;
+                    if (end > from) {
+                        OffHeap.read(g.aAt(i0 + i + r, k0 + from), strip, r * STRIP + from, end - from);
+                    }
+                    Arrays.fill(strip, r * STRIP + end, r * STRIP + up(kc, SIDE), 0);
                 }
                 int panel = at + i / rows * aPanel();
-                for (int p = 0; p < kc; p += SIDE) {
+                for (int p = from; p < kc; p += SIDE) {
                     GemmTranspose.block(pitch, strip, p, STRIP, to, panel + p * pitch, pitch);
                 }
             }
             GemmScratch.give(strip);
         } else if (g.aRow() == 1) {
-            for (int p = 0; p < kc; p++) {
+            for (int p = from; p < kc; p++) {
                 for (int i = 0; i < count; i += rows) {
                     int panel = at + i / rows * aPanel() + p * pitch;
                     int inside = Math.min(pitch, g.m() - i0 - i); // may hold rows of the next panel: they do no harm
@@ -72,7 +74,7 @@ final class GemmPack {
         } else {
             for (int i = 0; i < up(count, rows); i++) {
                 int panel = at + i / rows * aPanel() + i % rows;
-                for (int p = 0; p < kc; p++) {
+                for (int p = from; p < kc; p++) {
                     to[panel + p * pitch] = i < count ? OffHeap.getFloat(g.aAt(i0 + i, k0 + p)) : 0;
                 }
             }
@@ -81,7 +83,7 @@ final class GemmPack {
 
     /**
      * Packs columns {@code j0 to j0 + count - 1} of B, of k {@code k0 + from} to {@code k0 + kc - 1}, into panels
-     * {@link #bPanel} apart from {@code at} on, whose k begin at {@code k0}.
+     * {@link #bPanel} apart from {@code at} on, whose k begin at {@code k0}; {@code from} is a multiple of 16.
      */
     void b(GemmCall g, int j0, int count, int k0, int from, int kc, float[] to, int at) {
         if (g.bCol() == 1) {
