@@ -73,19 +73,7 @@ public class GemmBenchmark {
     public void product(Rate rate) {
         GemmCall g = call;
         Gemm.weights(
-                g.type(),
-                g.m(),
-                g.n(),
-                g.k(),
-                g.a(),
-                g.aRow(),
-                g.aCol(),
-                g.b(),
-                g.bRow(),
-                g.bCol(),
-                g.c(),
-                g.ldc(),
-                0,
+                g.type(), g.m(), g.n(), g.k(), g.a(), g.aRow(), g.aCol(), g.b(), g.bRow(), g.bCol(), g.c(), g.ldc(), 0,
                 false);
         rate.gflop += 2e-9 * g.products();
     }
@@ -106,8 +94,7 @@ public class GemmBenchmark {
             long a = random(arena, (long) m * k, DType.F32);
             long b = random(arena, (long) k * n, type);
             long c = arena.allocate(4L * m * n, 64).address();
-            return new GemmCall(
-                    m, n, k, a, at ? 1 : k, at ? m : 1, type, b, bt ? 1 : n, bt ? k : 1, c, n, 0, false);
+            return new GemmCall(m, n, k, a, at ? 1 : k, at ? m : 1, type, b, bt ? 1 : n, bt ? k : 1, c, n, 0, false);
         }
 
         static long random(Arena arena, long count, DType type) {

@@ -18,8 +18,8 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * Products with one row and with four (beams), over copies of the weights that no cache holds:
- * {@code mvn -q -Pjmh -pl tensor-core -am -DskipTests integration-test -Djmh="GemvBenchmark"}. The counter {@code gigabytes} is GB/s
- * of weights read, to compare with what the memory gives.
+ * {@code mvn -q -Pjmh -pl tensor-core -am -DskipTests integration-test -Djmh="GemvBenchmark"}. The counter {@code
+ * gigabytes} is GB/s of weights read, to compare with what the memory gives.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.Throughput)
@@ -82,19 +82,7 @@ public class GemvBenchmark {
         GemmCall g = calls[next];
         next = (next + 1) % calls.length;
         Gemm.weights(
-                g.type(),
-                g.m(),
-                g.n(),
-                g.k(),
-                g.a(),
-                g.aRow(),
-                g.aCol(),
-                g.b(),
-                g.bRow(),
-                g.bCol(),
-                g.c(),
-                g.ldc(),
-                0,
+                g.type(), g.m(), g.n(), g.k(), g.a(), g.aRow(), g.aCol(), g.b(), g.bRow(), g.bCol(), g.c(), g.ldc(), 0,
                 false);
         rate.gigabytes += 1e-9 * g.k() * g.n() * g.type().bytes();
     }

@@ -6,12 +6,12 @@ import io.quern.tensor.DType;
  * Matrix products on off-heap memory with the Vector API: C[m, n] = A[m, k] B[k, n] + bias[n], or C += the same.
  *
  * <p>Addresses are in bytes, strides in elements. Any strides of A and B are right; it is fast if one stride of each is
- * 1, which covers plain and transposed operands. Rows of C are contiguous and {@code ldc} apart. C must not overlap A, B
- * or bias. Sizes may be 0; a sum over no k is 0.
+ * 1, which covers plain and transposed operands. Rows of C are contiguous and {@code ldc} apart. C must not overlap A,
+ * B or bias. Sizes may be 0; a sum over no k is 0.
  *
  * <p>Products accumulate in f32 with fused multiply-adds in an order that depends on k (and on whether there are few
- * rows, see {@link Gemv}) alone: the same bits for any number of threads. NaN and infinity propagate; nothing is skipped
- * for being zero. Bound by arithmetic from some 50 rows on, by reading B below.
+ * rows, see {@link Gemv}) alone: the same bits for any number of threads. NaN and infinity propagate; nothing is
+ * skipped for being zero. Bound by arithmetic from some 50 rows on, by reading B below.
  *
  * <p>The scalar twin is {@link GemmReference}.
  */
@@ -52,7 +52,9 @@ public final class Gemm {
         run(new GemmCall(m, n, k, a, aRow, aCol, DType.F32, b, bRow, bCol, c, ldc, bias, accumulate));
     }
 
-    /** As {@link #f32}, with B in {@code type}: F32, BF16 or F16, widened exactly; its strides in elements of this type. */
+    /**
+     * As {@link #f32}, with B in {@code type}: F32, BF16 or F16, widened exactly; its strides in elements of this type.
+     */
     public static void weights(
             DType type,
             int m,
@@ -73,7 +75,8 @@ public final class Gemm {
 
     /**
      * {@code batch} products as in {@link #f32}, the operands of each {@code aBatch}, {@code bBatch} and {@code cBatch}
-     * elements after those of the one before. A stride of 0 for A or B takes the same matrix for all. The bias is shared.
+     * elements after those of the one before. A stride of 0 for A or B takes the same matrix for all. The bias is
+     * shared.
      */
     public static void f32Batched(
             int batch,

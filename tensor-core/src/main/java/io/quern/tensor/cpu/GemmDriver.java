@@ -27,8 +27,8 @@ final class GemmDriver {
     private static final int LEAST_ROWS = 64;
 
     /**
-     * Most columns of B that a task multiplies, 1 MiB when packed: long runs of B's rows are read fastest. There are less
-     * where that would leave too few tasks, but hardly fewer than the least, since short runs are slow.
+     * Most columns of B that a task multiplies, 1 MiB when packed: long runs of B's rows are read fastest. They are
+     * fewer where that would leave too few tasks, but hardly fewer than the least, since short runs are slow.
      */
     private static final int MOST_COLUMNS = 512;
 

@@ -4,10 +4,11 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * The 14 x 32 tile for 512-bit vectors: 28 of 32 registers accumulate, two hold a row of B, one an element of A. With two
- * loads of B for 28 multiply-adds, it suffers least when these loads are not aligned (2 to 8 %, against 13 % of 6 x 64).
- * Slower: 6 x 64, 12 x 32, 13 x 32, 8 x 48 (spills), unrolling over k (spills), counting k from 0 (three more integer
- * instructions compete for the multiply-adds' ports), A by rows (needs more streams than the prefetcher follows).
+ * The 14 x 32 tile for 512-bit vectors: 28 of 32 registers accumulate, two hold a row of B, one an element of A. With
+ * two loads of B for 28 multiply-adds, it suffers least when these loads are not aligned (2 to 8 %, against 13 % of 6 x
+ * 64). Slower: 6 x 64, 12 x 32, 13 x 32, 8 x 48 (spills), unrolling over k (spills), counting k from 0 (three more
+ * integer instructions compete for the multiply-adds' ports), A by rows (needs more streams than the prefetcher
+ * follows).
  */
 final class GemmKernel512 implements GemmKernel {
     private static final VectorSpecies<Float> S = FloatVector.SPECIES_512;

@@ -4,10 +4,9 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Transposes blocks of 16 x 16 floats between heap arrays, in registers: stage after stage swaps the off-diagonal blocks
- * of 1, 2, 4 and 8 elements between pairs of rows. 64 two-source permutations, a quarter of a cycle for an element;
- * going through memory element by element costs four to six times that. Machines with shorter vectors do the same with
- * blocks of 4 x 4.
+ * Transposes blocks of 16 x 16 floats between heap arrays, in registers: stage after stage swaps the off-diagonal
+ * blocks of 1, 2, 4 and 8 elements between pairs of rows. That takes 64 two-source permutations,
+ * one for four elements. Machines with shorter vectors do the same with blocks of 4 x 4.
  */
 final class GemmTranspose {
     private static final boolean WIDE = FloatVector.SPECIES_PREFERRED.length() >= 16;
@@ -15,8 +14,8 @@ final class GemmTranspose {
     private GemmTranspose() {}
 
     /**
-     * Sets {@code to[toAt + c * toStride + r] = from[fromAt + r * fromStride + c]} for r from 0 to {@code rows - 1} (8 or
-     * 16 rows) and c from 0 to 15.
+     * Sets {@code to[toAt + c * toStride + r] = from[fromAt + r * fromStride + c]} for r from 0 to {@code rows - 1} (8
+     * or 16 rows) and c from 0 to 15.
      */
     static void block(int rows, float[] from, int fromAt, int fromStride, float[] to, int toAt, int toStride) {
         if (WIDE && rows == 16) {

@@ -3,9 +3,9 @@ package io.quern.tensor.cpu;
 import java.util.function.IntConsumer;
 
 /**
- * Products with few rows of A, as in decoding: y[m, n] = x[m, k] W for 1 to {@link #ROWS} rows. Bound by reading W, which
- * happens once for all rows, without packing. Threads share out the columns of the result; no sum is split, so the bits
- * depend neither on the number of threads nor on the number of rows.
+ * Products with few rows of A, as in decoding: y[m, n] = x[m, k] W for 1 to {@link #ROWS} rows. Bound by reading W,
+ * which happens once for all rows, without packing. Threads share out the columns of the result; no sum is split, so
+ * the bits depend neither on the number of threads nor on the number of rows.
  */
 final class Gemv {
     /** Most rows that are faster here than in {@link GemmDriver}. */

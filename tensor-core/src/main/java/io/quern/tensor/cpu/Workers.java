@@ -60,8 +60,8 @@ public final class Workers {
     }
 
     /**
-     * Runs {@code body} for each of 0 to {@code tasks - 1}, in no given order, and returns when all have ended. If tasks
-     * throw, no new ones are begun, and one of the exceptions is thrown here, with the others as suppressed ones.
+     * Runs {@code body} for each of 0 to {@code tasks - 1}, in no given order, and returns when all have ended. If
+     * tasks throw, no new ones are begun, and one of the exceptions is thrown here, with the others as suppressed ones.
      */
     public static void parallelFor(int tasks, IntConsumer body) {
         if (tasks < 0) {
@@ -80,8 +80,9 @@ public final class Workers {
     }
 
     /**
-     * Runs {@code body} over the indices 0 to {@code size - 1} in pieces of {@code chunk} (the last one may be shorter):
-     * {@link #parallelFor} for loops over elements. Choose the chunk so that one takes some 20 microseconds or more.
+     * Runs {@code body} over the indices 0 to {@code size - 1} in pieces of {@code chunk} (the last one may be
+     * shorter): {@link #parallelFor} for loops over elements. Choose the chunk so that one takes some 20 microseconds
+     * or more.
      */
     public static void ranges(long size, long chunk, RangeTask body) {
         if (size < 0 || chunk < 1) {

@@ -120,8 +120,8 @@ final class GemmFixture implements AutoCloseable {
     }
 
     /**
-     * Checks a product against double arithmetic. A sum of k products with one rounding each, in any order, is off by at
-     * most (k + 2) u times the sum of their absolute values (u = 2^-24; the 2 are for C and bias).
+     * Checks a product against double arithmetic. A sum of k products with one rounding each, in any order, is off by
+     * at most (k + 2) u times the sum of their absolute values (u = 2^-24; the 2 are for C and bias).
      */
     void check(Consumer<GemmCall> product, boolean exact) {
         float[] after = result(product);

@@ -41,13 +41,36 @@ class GemmTest {
     /** Through the public methods. */
     private static void gemm(GemmCall g) {
         Gemm.weights(
-                g.type(), g.m(), g.n(), g.k(), g.a(), g.aRow(), g.aCol(), g.b(), g.bRow(), g.bCol(), g.c(), g.ldc(),
-                g.bias(), g.accumulate());
+                g.type(),
+                g.m(),
+                g.n(),
+                g.k(),
+                g.a(),
+                g.aRow(),
+                g.aCol(),
+                g.b(),
+                g.bRow(),
+                g.bCol(),
+                g.c(),
+                g.ldc(),
+                g.bias(),
+                g.accumulate());
     }
 
     private static void f32(GemmCall g) {
         Gemm.f32(
-                g.m(), g.n(), g.k(), g.a(), g.aRow(), g.aCol(), g.b(), g.bRow(), g.bCol(), g.c(), g.ldc(), g.bias(),
+                g.m(),
+                g.n(),
+                g.k(),
+                g.a(),
+                g.aRow(),
+                g.aCol(),
+                g.b(),
+                g.bRow(),
+                g.bCol(),
+                g.c(),
+                g.ldc(),
+                g.bias(),
                 g.accumulate());
     }
 
@@ -120,7 +143,8 @@ class GemmTest {
             names = {"BF16", "F16"})
     void narrowWeights(DType type) {
         for (Layout layout : Layout.values()) {
-            for (int[] s : new int[][] {{1, 1, 1}, {2, 33, 17}, {9, 17, 33}, {30, 65, 700}, {12, 100, 16}, {5, 40, 64}}) {
+            for (int[] s :
+                    new int[][] {{1, 1, 1}, {2, 33, 17}, {9, 17, 33}, {30, 65, 700}, {12, 100, 16}, {5, 40, 64}}) {
                 for (int gap : new int[] {0, 3}) {
                     try (var f = new GemmFixture(s[0], s[1], s[2], Layout.N, layout, type, gap, normal(s[1]))) {
                         f.withBias(normal(1)).check(GemmTest::gemm, false);
@@ -145,7 +169,9 @@ class GemmTest {
 
     @Test
     void theSameBitsForAnyNumberOfThreads() {
-        for (int[] s : new int[][] {{257, 300, 1100}, {1100, 30, 700}, {70, 20, 600}, {1, 700, 900}, {5, 333, 777}, {30, 2100, 520}}) {
+        for (int[] s : new int[][] {
+            {257, 300, 1100}, {1100, 30, 700}, {70, 20, 600}, {1, 700, 900}, {5, 333, 777}, {30, 2100, 520}
+        }) {
             for (Layout lb : new Layout[] {Layout.N, Layout.T}) {
                 try (var f = new GemmFixture(s[0], s[1], s[2], Layout.N, lb, DType.F32, 0, normal(5))) {
                     Workers.setThreads(1);
@@ -165,7 +191,19 @@ class GemmTest {
             float[] all = f.result(GemmTest::f32);
             GemmCall g = f.call();
             float[] some = f.result(whole -> f32(new GemmCall(
-                    11, 33, g.k(), g.aAt(20, 0), g.aRow(), 1, DType.F32, g.bAt(0, 5), g.bRow(), 1, g.cAt(20, 5), g.ldc(), 0,
+                    11,
+                    33,
+                    g.k(),
+                    g.aAt(20, 0),
+                    g.aRow(),
+                    1,
+                    DType.F32,
+                    g.bAt(0, 5),
+                    g.bRow(),
+                    1,
+                    g.cAt(20, 5),
+                    g.ldc(),
+                    0,
                     false)));
             for (int i = 20; i < 31; i++) {
                 for (int j = 5; j < 38; j++) {
@@ -187,8 +225,20 @@ class GemmTest {
                     float[] each = f.result(g -> {
                         for (int i = 0; i < g.m(); i++) {
                             gemm(new GemmCall(
-                                    1, g.n(), g.k(), g.aAt(i, 0), g.aRow(), 1, type, g.b(), g.bRow(), g.bCol(),
-                                    g.cAt(i, 0), g.ldc(), 0, false));
+                                    1,
+                                    g.n(),
+                                    g.k(),
+                                    g.aAt(i, 0),
+                                    g.aRow(),
+                                    1,
+                                    type,
+                                    g.b(),
+                                    g.bRow(),
+                                    g.bCol(),
+                                    g.cAt(i, 0),
+                                    g.ldc(),
+                                    0,
+                                    false));
                         }
                     });
                     assertArrayEquals(each, all);
@@ -254,8 +304,7 @@ class GemmTest {
                     long fast = random(arena, size);
                     long slow = arena.allocate(4L * size, 4).address();
                     OffHeap.copy(fast, slow, 4L * size);
-                    Gemm.f32Batched(
-                            batch, m, n, k, a, aBatch, k, 1, b, bBatch, n, 1, fast, cBatch, n, bias, true);
+                    Gemm.f32Batched(batch, m, n, k, a, aBatch, k, 1, b, bBatch, n, 1, fast, cBatch, n, bias, true);
                     GemmReference.f32Batched(
                             batch, m, n, k, a, aBatch, k, 1, b, bBatch, n, 1, slow, cBatch, n, bias, true);
                     assertArrayEquals(floats(slow, size), floats(fast, size), Arrays.toString(s) + " gap " + gap);
@@ -305,7 +354,9 @@ class GemmTest {
                         assertTrue(Float.isNaN(wide[i + 7]), type + " " + i);
                     } else {
                         assertEquals(
-                                Float.floatToRawIntBits(expected), Float.floatToRawIntBits(wide[i + 7]), type + " " + i);
+                                Float.floatToRawIntBits(expected),
+                                Float.floatToRawIntBits(wide[i + 7]),
+                                type + " " + i);
                     }
                 }
                 assertEquals(0f, wide[65535 + 7]);
