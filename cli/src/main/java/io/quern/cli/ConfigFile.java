@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.StreamSupport;
@@ -13,7 +14,7 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParseResult;
 
-/** Options from a JSON file, {@code {"lr": 1e-3, "layers": 6}}: they count where the command line says nothing. */
+/** Options from JSON, {@code {"lr": 1e-3, "layers": 6}}: they count where the command line says nothing. */
 final class ConfigFile {
     private ConfigFile() {}
 
@@ -32,6 +33,11 @@ final class ConfigFile {
         if (root == null || !root.isObject()) {
             throw new Errors.UsageException(file + " is not a JSON object of options");
         }
+        apply(file.toString(), root, spec, given);
+    }
+
+    /** Sets the options of a command from a JSON object. */
+    static void apply(String file, JsonNode root, CommandSpec spec, ParseResult given) {
         for (Map.Entry<String, JsonNode> e : root.properties()) {
             OptionSpec option = spec.findOption("--" + e.getKey());
             if (option == null) {
@@ -43,7 +49,19 @@ final class ConfigFile {
         }
     }
 
-    private static Object convert(Path file, String name, OptionSpec option, JsonNode value) {
+    /** The values that options have now, by name without dashes, in the form in which {@link #apply} takes them. */
+    static Map<String, Object> values(CommandSpec spec, List<String> names) {
+        Map<String, Object> values = new LinkedHashMap<>();
+        for (String name : names) {
+            Object value = spec.findOption("--" + name).getValue();
+            if (value != null) {
+                values.put(name, value);
+            }
+        }
+        return values;
+    }
+
+    private static Object convert(String file, String name, OptionSpec option, JsonNode value) {
         Class<?> type = option.type();
         if (type == List.class) {
             return StreamSupport.stream(value.spliterator(), false)
@@ -53,7 +71,7 @@ final class ConfigFile {
         return one(file, name, type, value);
     }
 
-    private static Object one(Path file, String name, Class<?> type, JsonNode v) {
+    private static Object one(String file, String name, Class<?> type, JsonNode v) {
         if ((type == Integer.class || type == int.class) && v.canConvertToInt() && v.isIntegralNumber()) {
             return v.intValue();
         }

@@ -1,11 +1,15 @@
 package io.quern.cli;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.quern.nn.Init;
 import io.quern.tensor.DType;
 import io.quern.tensor.Device;
 import io.quern.train.EventLog;
 import io.quern.train.Progress;
 import io.quern.train.TrainResult;
+import io.quern.train.TrainState;
 import io.quern.train.Trainer;
 import io.quern.train.data.Batch;
 import io.quern.train.data.TokenDataset;
@@ -24,6 +28,8 @@ import io.quern.transformer.text.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -36,6 +42,25 @@ import picocli.CommandLine.Spec;
         description = "Train a GPT-2 on text files. Ctrl-C saves and ends; --resume goes on.",
         sortOptions = false)
 final class TrainGptCommand implements Callable<Integer> {
+    /** What a resumed run takes over from the one before it. */
+    private static final List<String> LASTING = List.of(
+            "steps",
+            "epochs",
+            "batch",
+            "accumulate",
+            "lr",
+            "min-lr",
+            "warmup",
+            "weight-decay",
+            "beta2",
+            "clip",
+            "seed",
+            "validation",
+            "eval-every",
+            "eval-batches",
+            "sample-every",
+            "weights");
+
     /** What is said to the model for samples. */
     private static final String SAMPLE_PROMPT = "\n";
 
@@ -62,11 +87,27 @@ final class TrainGptCommand implements Callable<Integer> {
         if (options.config != null) {
             ConfigFile.apply(options.config, spec, spec.commandLine().getParseResult());
         }
+        if (options.resume && options.out != null) {
+            takeOver();
+        }
         check();
         Device device = deviceOptions.open(output, common.verbose || !common.quiet);
         Files.createDirectories(options.out);
         try (RunLock _ = RunLock.take(options.out)) {
             return train(device);
+        }
+    }
+
+    /** Makes the options those of the run in the folder, where the command line says nothing. */
+    private void takeOver() {
+        Path file = options.out.resolve(Trainer.STATE_FILE);
+        if (Files.exists(file)) {
+            JsonNode saved = new ObjectMapper()
+                    .valueToTree(TrainState.read(file).config().get("options"));
+            if (options.steps != null || options.epochs != null) {
+                ((ObjectNode) saved).remove(List.of("steps", "epochs"));
+            }
+            ConfigFile.apply(file.toString(), saved, spec, spec.commandLine().getParseResult());
         }
     }
 
@@ -129,7 +170,7 @@ final class TrainGptCommand implements Callable<Integer> {
                         .validate(held, evalBatches, options.evalEvery)
                         .checkpoint(options.out, folder -> save(folder, model, tokenizer),
                                 options.evalEvery)
-                        .config(record.settings())
+                        .config(Map.of("options", ConfigFile.values(spec, LASTING)))
                         .listen(log);
                 if (!common.quiet) {
                     trainer.listen(Progress.onStderr(10));
@@ -149,9 +190,9 @@ final class TrainGptCommand implements Callable<Integer> {
         TrainResult result;
         try (Interrupt _ = Interrupt.install(trainer::stop)) {
             result = trainer.run();
+            record.write(options.out.resolve("run.json"), result);
+            LossChart.write(options.out);
         }
-        record.write(options.out.resolve("run.json"), result);
-        LossChart.write(options.out);
         if (common.json) {
             output.json(record.with(result));
         } else {

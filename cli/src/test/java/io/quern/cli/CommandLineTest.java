@@ -246,8 +246,11 @@ class CommandLineTest {
         assertEquals("", first.err);
         assertTrue(first.json().get("val_loss").isNumber());
         assertFails(2, "--resume", quern(with(small, "--steps", "8")));
-        Run second = quern(with(small, "--steps", "8", "--resume"));
+        // Only what is to change is named again; the rest comes from the run.
+        Run second = quern(
+                "train", "gpt", "--data", data.toString(), "--out", out.toString(), "--resume", "--steps", "8", "-q", "--json");
         assertEquals(8, second.json().get("step").asInt(), second.err);
+        assertEquals(4, second.json().get("batch").asInt());
         try (Stream<Path> files = Files.list(out)) {
             List<String> names =
                     files.map(f -> f.getFileName().toString()).sorted().toList();
