@@ -65,14 +65,18 @@ final class DoctorCommand implements Callable<Integer> {
         boolean vector = ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
         m.put(
                 "vector_api",
-                vector ? "present" : "absent: CPU kernels run scalar; start java with --add-modules jdk.incubator.vector");
+                vector
+                        ? "present"
+                        : "absent: CPU kernels run scalar; start java with --add-modules jdk.incubator.vector");
         return m;
     }
 
     private static Map<String, Object> machine() {
         Map<String, Object> m = new LinkedHashMap<>();
-        m.put("system", System.getProperty("os.name") + " " + System.getProperty("os.version") + ", "
-                + System.getProperty("os.arch"));
+        m.put(
+                "system",
+                System.getProperty("os.name") + " " + System.getProperty("os.version") + ", "
+                        + System.getProperty("os.arch"));
         m.put("processor", fromProc("/proc/cpuinfo", "model name", "unknown"));
         m.put("processors", Runtime.getRuntime().availableProcessors() + " available to this process");
         m.put("memory", memory());
@@ -107,7 +111,9 @@ final class DoctorCommand implements Callable<Integer> {
         Map<String, Object> m = new LinkedHashMap<>();
         m.put("embedded", describe(Models.open(null)));
         Path cache = HfCache.ofUser().root();
-        m.put("hugging_face", cache + (Files.isDirectory(cache) ? "" : ": no such folder, so only model folders are found"));
+        m.put(
+                "hugging_face",
+                cache + (Files.isDirectory(cache) ? "" : ": no such folder, so only model folders are found"));
         return m;
     }
 
@@ -119,7 +125,11 @@ final class DoctorCommand implements Callable<Integer> {
     private static String fromProc(String file, String key, String otherwise) {
         try (Stream<String> lines = Files.lines(Path.of(file))) {
             List<String> found = lines.filter(l -> l.startsWith(key)).limit(1).toList();
-            return found.isEmpty() ? otherwise : found.getFirst().substring(found.getFirst().indexOf(':') + 1).strip();
+            return found.isEmpty()
+                    ? otherwise
+                    : found.getFirst()
+                            .substring(found.getFirst().indexOf(':') + 1)
+                            .strip();
         } catch (IOException e) {
             return otherwise;
         }

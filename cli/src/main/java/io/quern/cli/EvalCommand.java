@@ -62,7 +62,8 @@ final class EvalCommand implements Callable<Integer> {
                 line.put("tokens", p.tokens());
                 output.json(line);
             } else {
-                output.println("loss %.6f, perplexity %.4f over %d tokens".formatted(p.loss(), p.perplexity(), p.tokens()));
+                output.println(
+                        "loss %.6f, perplexity %.4f over %d tokens".formatted(p.loss(), p.perplexity(), p.tokens()));
             }
         }
         return Main.OK;

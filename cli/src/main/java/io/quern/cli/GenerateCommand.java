@@ -25,10 +25,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Continues a text. */
-@Command(
-        name = "generate",
-        description = "Continue a text. Without -m, the embedded model does.",
-        sortOptions = false)
+@Command(name = "generate", description = "Continue a text. Without -m, the embedded model does.", sortOptions = false)
 final class GenerateCommand implements Callable<Integer> {
     private static final int EXPLAINED = 5;
 
@@ -100,9 +97,8 @@ final class GenerateCommand implements Callable<Integer> {
         boolean streams = !common.json && !noStream && config.numReturnSequences() == 1;
         Printer printer = new Printer(tokenizer, streams);
         try (Interrupt _ = Interrupt.install(() -> cancelled.set(true))) {
-            GenerationResult result = generator.generate(GenerationRequest.of(ids, config)
-                    .withListener(printer)
-                    .withCancellation(cancelled::get));
+            GenerationResult result = generator.generate(
+                    GenerationRequest.of(ids, config).withListener(printer).withCancellation(cancelled::get));
             print(result, printer, loadMillis, tokenizer);
         }
         return cancelled.get() ? Main.INTERRUPTED : Main.OK;
@@ -156,8 +152,8 @@ final class GenerateCommand implements Callable<Integer> {
                         .formatted(shown(c.token()), 100 * c.probability(), 100 * c.finalProbability()));
             }
             for (Explanation.Effect f : e.effects()) {
-                line.append("; %s removed %d (%.1f%%)"
-                        .formatted(f.processor(), f.removed(), 100 * f.removedProbability()));
+                line.append(
+                        "; %s removed %d (%.1f%%)".formatted(f.processor(), f.removed(), 100 * f.removedProbability()));
             }
             output.note(line.toString());
         }

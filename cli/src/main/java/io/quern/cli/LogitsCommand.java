@@ -71,8 +71,8 @@ final class LogitsCommand implements Callable<Integer> {
         try (CausalLanguageModel loaded = dir.load(Purpose.INFERENCE)) {
             TokenIds.check(ids, loaded.vocabSize());
             loaded.moveTo(device);
-            float[] logits = Scope.run(() ->
-                    Tape.noGrad(() -> loaded.logits(Tensor.of(ids, 1, ids.length)).toFloats()));
+            float[] logits = Scope.run(() -> Tape.noGrad(
+                    () -> loaded.logits(Tensor.of(ids, 1, ids.length)).toFloats()));
             if (out != null) {
                 Npy.write(out, io.quern.tensor.Shape.of(ids.length, loaded.vocabSize()), logits);
             }
@@ -153,6 +153,12 @@ final class LogitsCommand implements Callable<Integer> {
     private static String quoted(int id, Tokenizer tokenizer) {
         return tokenizer == null
                 ? ""
-                : '"' + tokenizer.decode(id).replace("\\", "\\\\").replace("\n", "\\n").replace("\"", "\\\"") + '"';
+                : '"'
+                        + tokenizer
+                                .decode(id)
+                                .replace("\\", "\\\\")
+                                .replace("\n", "\\n")
+                                .replace("\"", "\\\"")
+                        + '"';
     }
 }

@@ -9,8 +9,9 @@ final class ModelOption {
     @Option(
             names = {"-m", "--model"},
             paramLabel = "MODEL",
-            description = "A folder in Hugging Face layout, or org/name in the Hugging Face cache. Default: the embedded"
-                    + " model, trained on Shakespeare.")
+            description =
+                    "A folder in Hugging Face layout, or org/name in the Hugging Face cache. Default: the embedded"
+                            + " model, trained on Shakespeare.")
     private String model;
 
     ModelDir open() {

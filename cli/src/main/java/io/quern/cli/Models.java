@@ -21,6 +21,8 @@ final class Models {
 
     /** The tokenizer of a model, or one in a folder of its own. */
     static Tokenizer tokenizer(String name) {
-        return name != null && Files.exists(Path.of(name)) ? Tokenizer.load(Path.of(name)) : open(name).tokenizer();
+        return name != null && Files.exists(Path.of(name))
+                ? Tokenizer.load(Path.of(name))
+                : open(name).tokenizer();
     }
 }

@@ -22,11 +22,7 @@ final class Output {
 
     /** The streams of the process. */
     Output(InputStream in) {
-        this(
-                in,
-                new BufferedOutputStream(new FileOutputStream(FileDescriptor.out)),
-                System.err,
-                isTerminal());
+        this(in, new BufferedOutputStream(new FileOutputStream(FileDescriptor.out)), System.err, isTerminal());
     }
 
     Output(InputStream in, OutputStream out, OutputStream err, boolean terminal) {

@@ -54,7 +54,9 @@ final class PromptOptions {
     int[] ids(String text, Tokenizer tokenizer) {
         int[] ids = text == null ? TokenIds.parse("--prompt-tokens", tokens) : tokenizer.encode(text);
         if (ids.length == 0) {
-            var begin = tokenizer == null ? java.util.OptionalInt.empty() : tokenizer.specialTokens().bos();
+            var begin = tokenizer == null
+                    ? java.util.OptionalInt.empty()
+                    : tokenizer.specialTokens().bos();
             if (begin.isEmpty()) {
                 throw new Errors.UsageException("the prompt is empty, and the model has no token that begins a text");
             }

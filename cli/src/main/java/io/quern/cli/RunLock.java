@@ -22,8 +22,8 @@ final class RunLock implements AutoCloseable {
      * @throws TensorException if another run has it
      */
     static RunLock take(Path folder) throws IOException {
-        FileChannel channel = FileChannel.open(
-                folder.resolve(".lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        FileChannel channel =
+                FileChannel.open(folder.resolve(".lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
         FileLock lock;
         try {
             lock = channel.tryLock();

@@ -67,7 +67,11 @@ final class ShowCommand implements Callable<Integer> {
             facts.put("context", config.contextLength());
             json.properties().forEach(e -> {
                 if (e.getKey().startsWith("n_") || e.getKey().equals("activation_function")) {
-                    facts.put(e.getKey(), e.getValue().isNumber() ? e.getValue().numberValue() : e.getValue().asText());
+                    facts.put(
+                            e.getKey(),
+                            e.getValue().isNumber()
+                                    ? e.getValue().numberValue()
+                                    : e.getValue().asText());
                 }
             });
         }

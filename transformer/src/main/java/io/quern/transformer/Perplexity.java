@@ -28,8 +28,8 @@ public record Perplexity(double loss, long tokens) {
      */
     public static Perplexity of(CausalLanguageModel model, int[] ids, int window) {
         if (window < 2 || window > model.contextLength()) {
-            throw new TensorException("a window must have 2 to " + model.contextLength() + " tokens, the model's context; not "
-                    + window);
+            throw new TensorException(
+                    "a window must have 2 to " + model.contextLength() + " tokens, the model's context; not " + window);
         }
         if (ids.length < 2) {
             throw new TensorException("the text has " + ids.length + " tokens; at least 2 are needed to predict one");
@@ -43,10 +43,13 @@ public record Perplexity(double loss, long tokens) {
             }
             int[] inputs = Arrays.copyOfRange(ids, at, at + n);
             int[] targets = Arrays.copyOfRange(ids, at + 1, at + 1 + n);
-            sum += n * Scope.run(() -> Tape.noGrad(() -> {
-                Tensor logits = model.logits(Tensor.of(inputs, 1, n));
-                return Losses.crossEntropy(logits, Tensor.of(targets, 1, n).to(model.device())).item();
-            }));
+            sum += n
+                    * Scope.run(() -> Tape.noGrad(() -> {
+                        Tensor logits = model.logits(Tensor.of(inputs, 1, n));
+                        return Losses.crossEntropy(
+                                        logits, Tensor.of(targets, 1, n).to(model.device()))
+                                .item();
+                    }));
             count += n;
         }
         return new Perplexity(sum / count, count);

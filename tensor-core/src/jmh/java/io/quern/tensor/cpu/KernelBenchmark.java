@@ -44,8 +44,23 @@ import org.openjdk.jmh.annotations.Warmup;
 public class KernelBenchmark {
     /** What runs; the sizes are in the names of {@link #build}. */
     @Param({
-        "gelu_tanh", "gelu_tanh_grad", "gelu", "add", "add_row", "dropout", "softmax", "layer_norm", "layer_norm_grad",
-        "sum_rows", "cross_entropy", "cross_entropy_grad", "adamw", "attention", "attention_grad", "decode", "cast_bf16",
+        "gelu_tanh",
+        "gelu_tanh_grad",
+        "gelu",
+        "add",
+        "add_row",
+        "dropout",
+        "softmax",
+        "layer_norm",
+        "layer_norm_grad",
+        "sum_rows",
+        "cross_entropy",
+        "cross_entropy_grad",
+        "adamw",
+        "attention",
+        "attention_grad",
+        "decode",
+        "cast_bf16",
         "transpose"
     })
     public String kernel;
@@ -81,7 +96,8 @@ public class KernelBenchmark {
     private static Op build(String kernel) {
         return switch (kernel) {
             case "gelu_tanh" -> new Elementwise.Unary(UnaryKind.GELU_TANH, normal(512, 3072));
-            case "gelu_tanh_grad" -> new Elementwise.UnaryGrad(UnaryKind.GELU_TANH, normal(512, 3072), normal(512, 3072));
+            case "gelu_tanh_grad" ->
+                new Elementwise.UnaryGrad(UnaryKind.GELU_TANH, normal(512, 3072), normal(512, 3072));
             case "gelu" -> new Elementwise.Unary(UnaryKind.GELU, normal(512, 3072));
             case "add" -> new Elementwise.Binary(Elementwise.BinaryKind.ADD, normal(512, 3072), normal(512, 3072));
             case "add_row" -> new Elementwise.Binary(Elementwise.BinaryKind.ADD, normal(512, 3072), normal(3072));
@@ -89,8 +105,7 @@ public class KernelBenchmark {
             case "softmax" -> new Reduce.Softmax(normal(512, 1024), false);
             case "layer_norm" -> new Norm.LayerNorm(normal(512, 768), normal(768), normal(768), 1e-5);
             case "layer_norm_grad" ->
-                new Norm.LayerNormGrad(
-                        normal(512, 768), normal(768), normal(512), normal(512), normal(512, 768));
+                new Norm.LayerNormGrad(normal(512, 768), normal(768), normal(512), normal(512), normal(512, 768));
             case "sum_rows" -> new Reduce.Axes(Reduce.Kind.SUM, normal(512, 3072), List.of(0));
             case "cross_entropy" -> new Loss.CrossEntropy(normal(64, 50257), targets(), null, -100, 0);
             case "cross_entropy_grad" ->
@@ -98,8 +113,17 @@ public class KernelBenchmark {
                         normal(64, 50257), targets(), null, filled(11.3, 64), filled(0.01, 64), -100, 0);
             case "adamw" ->
                 new Update.AdamW(
-                        List.of(normal(1 << 23)), List.of(normal(1 << 23)), List.of(normal(1 << 23)),
-                        List.of(filled(1e-3, 1 << 23)), List.of(0.1), 1e-9, 0.9, 0.999, 1e-8, 1, 3);
+                        List.of(normal(1 << 23)),
+                        List.of(normal(1 << 23)),
+                        List.of(normal(1 << 23)),
+                        List.of(filled(1e-3, 1 << 23)),
+                        List.of(0.1),
+                        1e-9,
+                        0.9,
+                        0.999,
+                        1e-8,
+                        1,
+                        3);
             case "attention" -> attention(1, 512, 512);
             case "attention_grad" -> {
                 Attention.Forward f = attention(1, 512, 512);
@@ -116,7 +140,11 @@ public class KernelBenchmark {
 
     private static Attention.Forward attention(int batch, int queries, int keys) {
         return new Attention.Forward(
-                normal(batch, queries, 12, 64), normal(batch, keys, 12, 64), normal(batch, keys, 12, 64), null, null,
+                normal(batch, queries, 12, 64),
+                normal(batch, keys, 12, 64),
+                normal(batch, keys, 12, 64),
+                null,
+                null,
                 Attention.Options.causal(0.125));
     }
 

@@ -55,7 +55,8 @@ final class AdamKernels {
         int count = op.params().size();
         int[] firstTask = new int[count + 1];
         for (int i = 0; i < count; i++) {
-            firstTask[i + 1] = firstTask[i] + Math.toIntExact((op.params().get(i).size() + CHUNK - 1) / CHUNK);
+            firstTask[i + 1] =
+                    firstTask[i] + Math.toIntExact((op.params().get(i).size() + CHUNK - 1) / CHUNK);
         }
         Workers.parallelFor(firstTask[count], t -> {
             int i = find(firstTask, t);
@@ -123,8 +124,20 @@ final class AdamKernels {
     }
 
     private static void loop(
-            long p, long g, long m, long v, int n, float beta1, float rest1, float beta2, float rest2, float eps,
-            float gradScale, float stepSize, float correction2, float decay) {
+            long p,
+            long g,
+            long m,
+            long v,
+            int n,
+            float beta1,
+            float rest1,
+            float beta2,
+            float rest2,
+            float eps,
+            float gradScale,
+            float stepSize,
+            float correction2,
+            float decay) {
         FloatVector b1 = FloatVector.broadcast(F, beta1);
         FloatVector b2 = FloatVector.broadcast(F, beta2);
         FloatVector c2 = FloatVector.broadcast(F, correction2);
@@ -147,7 +160,8 @@ final class AdamKernels {
         VectorMask<Float> some = Lanes.first(n);
         FloatVector grad = load(g, some).mul(gradScale);
         FloatVector m1 = load(m, some).fma(Lanes.broadcast(beta1), grad.mul(rest1));
-        FloatVector v1 = load(v, some).fma(Lanes.broadcast(beta2), grad.mul(grad).mul(rest2));
+        FloatVector v1 =
+                load(v, some).fma(Lanes.broadcast(beta2), grad.mul(grad).mul(rest2));
         FloatVector p0 = load(p, some);
         FloatVector step = m1.mul(stepSize).div(v1.sqrt().fma(Lanes.broadcast(correction2), Lanes.broadcast(eps)));
         Lanes.store(m1, m, some);

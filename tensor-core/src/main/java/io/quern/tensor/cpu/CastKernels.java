@@ -156,7 +156,8 @@ final class CastKernels {
     /** Up to the next whole vector; the arrays are of whole blocks. */
     private static void fromBf16(short[] bits, float[] x, int n) {
         for (int i = 0; i < n; i += Lanes.L) {
-            IntVector words = (IntVector) ShortVector.fromArray(WORDS, bits, i).convertShape(ZERO_EXTEND_S2I, Lanes.I, 0);
+            IntVector words =
+                    (IntVector) ShortVector.fromArray(WORDS, bits, i).convertShape(ZERO_EXTEND_S2I, Lanes.I, 0);
             words.lanewise(LSHL, 16).reinterpretAsFloats().intoArray(x, i);
         }
     }

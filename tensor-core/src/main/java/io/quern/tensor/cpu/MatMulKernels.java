@@ -94,8 +94,7 @@ final class MatMulKernels {
     /** The rows of a tensor, outer dimensions included. */
     private static Runs rowsOf(Tensor a) {
         int rank = a.shape().rank() - 1;
-        return Runs.of(
-                Shape.of(Arrays.copyOf(a.shape().dims(), rank)), Arrays.copyOf(a.strides(), rank));
+        return Runs.of(Shape.of(Arrays.copyOf(a.shape().dims(), rank)), Arrays.copyOf(a.strides(), rank));
     }
 
     private static void rows(DType type, Tensor a, Tensor b, long bias, Tensor out) {

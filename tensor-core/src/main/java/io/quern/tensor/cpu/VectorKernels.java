@@ -32,8 +32,7 @@ final class VectorKernels implements Kernels {
             case Elementwise e -> compute(op, in, out);
             case Reduce.SquaredNorm s when !anyIs(DType.F64, in) -> ReduceKernels.run(s, in, out[0]);
             case Reduce r -> compute(op, in, out);
-            case MatMul m when CastKernels.isHalf(in[0].dtype()) ->
-                MatMulKernels.halves(in[0], in[1], in[2], out[0]);
+            case MatMul m when CastKernels.isHalf(in[0].dtype()) -> MatMulKernels.halves(in[0], in[1], in[2], out[0]);
             case MatMul m -> compute(op, in, out);
             case Norm n -> compute(op, in, out);
             case Attention a -> compute(op, in, out);

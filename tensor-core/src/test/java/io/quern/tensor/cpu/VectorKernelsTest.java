@@ -68,7 +68,8 @@ class VectorKernelsTest {
                     case PACKED -> false;
                     case ROWS -> t.stride(-1) == 1;
                     case MATRIX ->
-                        t.stride(-1) == 1 && t.stride(-2) >= t.dim(-1) || t.stride(-2) == 1 && t.stride(-1) >= t.dim(-2);
+                        t.stride(-1) == 1 && t.stride(-2) >= t.dim(-1)
+                                || t.stride(-2) == 1 && t.stride(-1) >= t.dim(-2);
                     case ANY -> true;
                 };
     }
@@ -81,7 +82,10 @@ class VectorKernelsTest {
             for (int i = 0; i < got.size(); i++) {
                 if (got.get(i) != null) {
                     Compare.Result r = Compare.tensors(
-                            op.name(), want.get(i), got.get(i), Tolerance.of(op, got.get(i).dtype()));
+                            op.name(),
+                            want.get(i),
+                            got.get(i),
+                            Tolerance.of(op, got.get(i).dtype()));
                     assertTrue(r.ok(), r.message());
                 }
             }
@@ -141,25 +145,51 @@ class VectorKernelsTest {
         ops.add(() -> new Norm.RmsNormGrad(normal(1, 1301, 65), normal(2, 65), normal(4, 1301), normal(5, 1301, 65)));
         ops.add(() -> new Loss.CrossEntropy(normal(1, 9, 50257), ints(50257, 9), null, -100, 0.1));
         ops.add(() -> new Loss.CrossEntropyGrad(
-                normal(1, 9, 50257), ints(50257, 9), null, Tensor.full(Device.CPU, DType.F32, Shape.of(9), 11.3),
-                normal(4, 9), -100, 0.1));
+                normal(1, 9, 50257),
+                ints(50257, 9),
+                null,
+                Tensor.full(Device.CPU, DType.F32, Shape.of(9), 11.3),
+                normal(4, 9),
+                -100,
+                0.1));
         ops.add(() -> new Index.Embedding(normal(1, 77, 513), ints(77, 300)));
         ops.add(() -> new Index.EmbeddingGrad(ints(77, 300), normal(1, 300, 513), 77));
         ops.add(() -> new Index.Concat(List.of(normal(1, 90, 333), normal(2, 90, 700)), 1));
         ops.add(() -> new Index.Pack(normal(1, 333, 301).transpose(0, 1)));
-        ops.add(() -> new Update.Accumulate(normal(1, 333, 301), normal(2, 301, 333).transpose(0, 1), 0.5));
+        ops.add(() ->
+                new Update.Accumulate(normal(1, 333, 301), normal(2, 301, 333).transpose(0, 1), 0.5));
         ops.add(() -> new Update.AdamW(
-                List.of(normal(1, 301, 333), normal(2, 5)), List.of(normal(3, 301, 333), normal(4, 5)),
-                List.of(normal(5, 301, 333), normal(6, 5)), List.of(normal(7, 301, 333).square(), normal(8, 5).square()),
-                List.of(0.1, 0.0), 1e-3, 0.9, 0.999, 1e-8, 0.5, 3));
+                List.of(normal(1, 301, 333), normal(2, 5)),
+                List.of(normal(3, 301, 333), normal(4, 5)),
+                List.of(normal(5, 301, 333), normal(6, 5)),
+                List.of(normal(7, 301, 333).square(), normal(8, 5).square()),
+                List.of(0.1, 0.0),
+                1e-3,
+                0.9,
+                0.999,
+                1e-8,
+                0.5,
+                3));
         ops.add(() -> new MatMul(normal(1, 65, 129), normal(2, 129, 77), normal(3, 77)));
-        ops.add(() -> new MatMul(normal(1, 70, 3, 129).transpose(0, 1), normal(2, 77, 129).transpose(0, 1), null));
-        ops.add(() -> new MatMul(normal(1, 3, 65, 5, 24).permute(0, 2, 1, 3), normal(2, 3, 65, 5, 24).permute(0, 2, 3, 1), null));
+        ops.add(() -> new MatMul(
+                normal(1, 70, 3, 129).transpose(0, 1), normal(2, 77, 129).transpose(0, 1), null));
+        ops.add(() -> new MatMul(
+                normal(1, 3, 65, 5, 24).permute(0, 2, 1, 3),
+                normal(2, 3, 65, 5, 24).permute(0, 2, 3, 1),
+                null));
         ops.add(() -> new MatMul(normal(1, 4, 1, 33, 65), normal(2, 7, 65, 31), normal(3, 31)));
-        ops.add(() -> new MatMul(normal(1, 2, 33, 65).cast(DType.BF16), normal(2, 31, 65).cast(DType.BF16).transpose(0, 1), normal(3, 31).cast(DType.BF16)));
-        ops.add(() -> new MatMul(normal(1, 2, 33, 65).cast(DType.F16), normal(2, 2, 65, 31).cast(DType.F16), null));
+        ops.add(() -> new MatMul(
+                normal(1, 2, 33, 65).cast(DType.BF16),
+                normal(2, 31, 65).cast(DType.BF16).transpose(0, 1),
+                normal(3, 31).cast(DType.BF16)));
+        ops.add(() -> new MatMul(
+                normal(1, 2, 33, 65).cast(DType.F16), normal(2, 2, 65, 31).cast(DType.F16), null));
         ops.add(() -> new Attention.Forward(
-                normal(1, 2, 37, 4, 24), normal(2, 2, 40, 2, 24), normal(3, 2, 40, 2, 24), null, null,
+                normal(1, 2, 37, 4, 24),
+                normal(2, 2, 40, 2, 24),
+                normal(3, 2, 40, 2, 24),
+                null,
+                null,
                 new Attention.Options(true, 0.2, 0.1, 3, 4)));
         return ops;
     }
@@ -187,7 +217,8 @@ class VectorKernelsTest {
     @Test
     void squaredNormIsAccurate() {
         Scope.run(() -> {
-            Op op = new Reduce.SquaredNorm(List.of(normal(1, 100003), normal(2, 17), normal(3, 1000).cast(DType.BF16)));
+            Op op = new Reduce.SquaredNorm(
+                    List.of(normal(1, 100003), normal(2, 17), normal(3, 1000).cast(DType.BF16)));
             double want = run(SCALAR, op).getFirst().item();
             for (int threads = 1; threads < 8; threads++) {
                 Workers.setThreads(threads);
@@ -215,7 +246,8 @@ class VectorKernelsTest {
         Scope.run(() -> {
             Tensor x = normal(1, 150);
             for (UnaryKind kind : UnaryKind.values()) {
-                float[] whole = run(VECTOR, new Elementwise.Unary(kind, x)).getFirst().toFloats();
+                float[] whole =
+                        run(VECTOR, new Elementwise.Unary(kind, x)).getFirst().toFloats();
                 for (int start : new int[] {1, 5, 16, 31}) {
                     for (int n : new int[] {1, 15, 16, 17, 63, 64, 65}) {
                         float[] part = run(VECTOR, new Elementwise.Unary(kind, x.narrow(0, start, n)))
@@ -353,8 +385,9 @@ class VectorKernelsTest {
             Tensor logits = normal(1, 2, 100);
             Tensor targets = Tensor.of(new int[] {-100, 7}, 2);
             List<Tensor> f = run(VECTOR, new Loss.CrossEntropy(logits, targets, null, -100, 0.1));
-            float[] dx = run(VECTOR, new Loss.CrossEntropyGrad(
-                            logits, targets, null, f.get(1), Tensor.ones(2), -100, 0.1))
+            float[] dx = run(
+                            VECTOR,
+                            new Loss.CrossEntropyGrad(logits, targets, null, f.get(1), Tensor.ones(2), -100, 0.1))
                     .getFirst()
                     .toFloats();
             double sum = 0;
@@ -372,11 +405,9 @@ class VectorKernelsTest {
         Tensor table = Tensor.zeros(5, 3);
         Tensor ids = Tensor.of(new int[] {1, 5}, 2);
         Tensor targets = Tensor.of(new int[] {0, 1, 2, 3, 0}, 5);
-        TensorException e =
-                assertThrows(TensorException.class, () -> apply(new Index.Embedding(table, ids)));
+        TensorException e = assertThrows(TensorException.class, () -> apply(new Index.Embedding(table, ids)));
         assertTrue(e.getMessage().contains("id 5"), e.getMessage());
-        e = assertThrows(
-                TensorException.class, () -> apply(new Loss.CrossEntropy(table, targets, null, -100, 0)));
+        e = assertThrows(TensorException.class, () -> apply(new Loss.CrossEntropy(table, targets, null, -100, 0)));
         assertTrue(e.getMessage().contains("target 3 of row 3"), e.getMessage());
         table.close();
         ids.close();
