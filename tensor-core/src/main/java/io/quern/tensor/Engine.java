@@ -25,6 +25,9 @@ final class Engine {
             throw new TensorException(
                     op.name() + ": a tensor that the tape follows cannot be changed in place; use Tape.noGrad");
         }
+        if (op instanceof Update update) {
+            refuseReadOnly(update, inputs);
+        }
         if (op instanceof CustomOp && !device.equals(Device.CPU)) {
             throw new TensorException(op.name() + " is a custom operation and runs on the CPU only; its operands are on "
                     + device + ": move them with to(Device.CPU)");
@@ -62,6 +65,16 @@ final class Engine {
             tape.record(op, out);
         }
         return out;
+    }
+
+    private static void refuseReadOnly(Update op, List<Tensor> inputs) {
+        for (int i = 0; i < inputs.size(); i++) {
+            if (op.writes(i) && inputs.get(i).buffer().isReadOnly()) {
+                throw new TensorException(op.name() + ": " + inputs.get(i).describe()
+                        + " lies in memory that is read-only, such as a mapped file; copy() it first, or load the model"
+                        + " for training");
+            }
+        }
     }
 
     /** A view of {@code op.x()} with other strides; recorded like any operation. */

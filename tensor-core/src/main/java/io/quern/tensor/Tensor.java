@@ -111,8 +111,8 @@ public final class Tensor implements AutoCloseable {
     }
 
     /**
-     * A CPU tensor over host memory that stays where it is, such as a mapped file; it must not be written to if the memory
-     * is read-only. {@code onFree} runs once when the tensor is freed; until then the memory must stay valid.
+     * A CPU tensor over host memory that stays where it is, such as a mapped file; if the memory is read-only, operations
+     * that write in place refuse it. {@code onFree} runs once when the tensor is freed; until then the memory must stay valid.
      */
     public static Tensor wrap(MemorySegment memory, DType dtype, Shape shape, Runnable onFree) {
         if (!memory.isNative() || memory.byteSize() != shape.size() * dtype.bytes()) {
@@ -133,6 +133,11 @@ public final class Tensor implements AutoCloseable {
             super(backend, memory.byteSize());
             this.memory = memory;
             this.onFree = onFree;
+        }
+
+        @Override
+        public boolean isReadOnly() {
+            return memory.isReadOnly();
         }
 
         @Override

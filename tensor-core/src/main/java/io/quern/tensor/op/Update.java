@@ -20,6 +20,11 @@ public sealed interface Update extends Op {
     /** Checks the operands; see {@link Op#outputs()}. */
     void check();
 
+    /** Whether operand {@code i} is written to. */
+    default boolean writes(int i) {
+        return i == 0;
+    }
+
     @Override
     default Layout layout(int i) {
         return Layout.ANY;
@@ -131,6 +136,11 @@ public sealed interface Update extends Op {
             all.addAll(m);
             all.addAll(v);
             return all;
+        }
+
+        @Override
+        public boolean writes(int i) {
+            return i < params.size() || i >= 2 * params.size();
         }
 
         @Override

@@ -42,6 +42,11 @@ public abstract class Buffer {
         return bytes;
     }
 
+    /** Whether writing to the memory would crash, as it would to a file that is mapped for reading. */
+    public boolean isReadOnly() {
+        return false;
+    }
+
     /** Where the memory starts on the device. */
     public abstract long address();
 

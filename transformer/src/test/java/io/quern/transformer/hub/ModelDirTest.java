@@ -11,12 +11,17 @@ import io.quern.nn.Init;
 import io.quern.nn.Param;
 import io.quern.tensor.DType;
 import io.quern.tensor.Device;
+import io.quern.tensor.Gradients;
 import io.quern.tensor.Scope;
 import io.quern.tensor.Shape;
+import io.quern.tensor.Tape;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.TensorException;
 import io.quern.tensor.file.Safetensors;
 import io.quern.tensor.file.SafetensorsWriter;
+import io.quern.train.optim.AdamW;
+import io.quern.train.optim.Optimizer;
+import io.quern.train.optim.ParamGroup;
 import io.quern.transformer.CausalLanguageModel;
 import io.quern.transformer.ConfigJson;
 import io.quern.transformer.LeakChecked;
@@ -50,8 +55,8 @@ class ModelDirTest extends LeakChecked {
 
     /** Logits for a fixed input. */
     private static float[] logits(CausalLanguageModel model) {
-        return Scope.run(
-                () -> model.logits(Tensor.of(new int[] {1, 5, 2, 7, 7}, 1, 5)).toFloats());
+        return Scope.run(() ->
+                model.logits(Tensor.of(new int[] {1, 5, 2, 7, 7}, 1, 5)).toFloats());
     }
 
     private void save(CausalLanguageModel model, DType stored) {
@@ -68,8 +73,7 @@ class ModelDirTest extends LeakChecked {
             assertEquals(GENERATION, dir.generationConfig());
             try (CausalLanguageModel loaded = dir.load(purpose)) {
                 assertArrayEquals(logits(model), logits(loaded));
-                assertEquals(
-                        model.parameters().keySet(), loaded.parameters().keySet());
+                assertEquals(model.parameters().keySet(), loaded.parameters().keySet());
             }
         }
     }
@@ -98,8 +102,7 @@ class ModelDirTest extends LeakChecked {
             }
         }
         String dtype = stored == DType.BF16 ? "bfloat16" : "float16";
-        assertEquals(
-                dtype, ConfigJson.read(folder.resolve("config.json")).string("dtype", ""));
+        assertEquals(dtype, ConfigJson.read(folder.resolve("config.json")).string("dtype", ""));
     }
 
     @Test
@@ -127,6 +130,23 @@ class ModelDirTest extends LeakChecked {
         try (CausalLanguageModel loaded = ModelDir.open(folder).load(Purpose.INFERENCE)) {
             assertEquals(live, Device.CPU.backend().memory().live(), "no memory but the mapped file");
             assertTrue(loaded.parameters().values().stream().noneMatch(Param::isTrainable));
+        }
+    }
+
+    @Test
+    void writingToAMappedWeightIsAnErrorAndNoCrash() {
+        try (Gpt2 model = TestModels.small(1)) {
+            save(model, DType.F32);
+        }
+        try (CausalLanguageModel loaded = ModelDir.open(folder).load(Purpose.INFERENCE)) {
+            Param p = loaded.parameters().get("transformer.ln_f.weight");
+            assertMessage(() -> p.value().fill(0), "'transformer.ln_f.weight' lies in memory that is read-only");
+            p.setTrainable(true);
+            try (Optimizer optimizer = new AdamW(ParamGroup.all(loaded, 0), 0.9, 0.95, 1e-8);
+                    Gradients g = Tape.gradients(() -> loaded.loss(
+                            Tensor.of(new int[] {1, 2}, 1, 2), Tensor.of(new int[] {2, 3}, 1, 2)))) {
+                assertMessage(() -> optimizer.step(g, 0.1, 1), "load the model for training");
+            }
         }
     }
 
@@ -176,7 +196,8 @@ class ModelDirTest extends LeakChecked {
 
     @Test
     void anOutputLayerThatDiffersFromTheEmbeddingItIsTiedToIsAnError() {
-        saveAndRewrite(t -> t.put("lm_head.weight", t.get("transformer.wte.weight").shift(1)));
+        saveAndRewrite(
+                t -> t.put("lm_head.weight", t.get("transformer.wte.weight").shift(1)));
         assertLoadFails("lm_head.weight differs from transformer.wte.weight");
     }
 
@@ -236,7 +257,8 @@ class ModelDirTest extends LeakChecked {
         Files.writeString(json, good.replace("gelu_new", "mish"));
         assertOpenFails("activation_function: expected one of gelu_new, ", "found the string 'mish'");
         Files.writeString(json, good.replace("GPT2LMHeadModel", "MambaForCausalLM"));
-        assertOpenFails("config.json: the architecture MambaForCausalLM is not supported; supported are GPT2LMHeadModel");
+        assertOpenFails(
+                "config.json: the architecture MambaForCausalLM is not supported; supported are GPT2LMHeadModel");
         Files.writeString(json, "{\"model_type\": \"t5\"}");
         assertOpenFails("model_type 't5'", "supported are GPT2LMHeadModel");
         Files.delete(json);
@@ -269,10 +291,11 @@ class ModelDirTest extends LeakChecked {
     void publicConfigurationsOfGpt2AreRead() {
         // The file of the 124M checkpoint, with n_ctx and without n_inner and the ids of the tokens.
         String json = """
-                {"activation_function": "gelu_new", "architectures": ["GPT2LMHeadModel"], "attn_pdrop": 0.1,
-                 "embd_pdrop": 0.1, "initializer_range": 0.02, "layer_norm_epsilon": 1e-05, "model_type": "gpt2",
-                 "n_ctx": 1024, "n_embd": 768, "n_head": 12, "n_layer": 12, "n_positions": 1024, "resid_pdrop": 0.1,
-                 "vocab_size": 50257, "task_specific_params": {"text-generation": {"do_sample": true}}}""";
+            {"activation_function": "gelu_new", "architectures": ["GPT2LMHeadModel"], "attn_pdrop": 0.1,
+             "embd_pdrop": 0.1, "initializer_range": 0.02, "layer_norm_epsilon": 1e-05, "model_type": "gpt2",
+             "n_ctx": 1024, "n_embd": 768, "n_head": 12, "n_layer": 12, "n_positions": 1024, "resid_pdrop": 0.1,
+             "vocab_size": 50257, "task_specific_params": {"text-generation": {"do_sample": true}}}\
+            """;
         Gpt2Config c = Gpt2Config.read(ConfigJson.parse("config.json", json.getBytes()));
         assertEquals(3072, c.nInner());
         assertEquals(64, c.headSize());
@@ -294,8 +317,7 @@ class ModelDirTest extends LeakChecked {
             }
             Path blocked = Files.writeString(folder.resolve("file"), "x").resolve("model");
             assertMessage(() -> ModelDir.save(blocked, model, GENERATION, DType.F32), blocked.toString());
-            assertThrows(
-                    IllegalArgumentException.class, () -> ModelDir.save(folder, model, GENERATION, DType.I32));
+            assertThrows(IllegalArgumentException.class, () -> ModelDir.save(folder, model, GENERATION, DType.I32));
         }
         try (Safetensors file = Safetensors.open(folder.resolve("model.safetensors"))) {
             assertEquals(Map.of("format", "pt"), file.metadata());
@@ -318,7 +340,9 @@ class ModelDirTest extends LeakChecked {
             try (Safetensors old = Safetensors.open(file)) {
                 for (String n : old.names()) {
                     Shape shape = old.get(n).shape();
-                    tensors.put(n, Tensor.from(Device.CPU, DType.F32, shape, old.get(n).data()));
+                    tensors.put(
+                            n,
+                            Tensor.from(Device.CPU, DType.F32, shape, old.get(n).data()));
                 }
             }
             change.accept(tensors);
