@@ -40,8 +40,8 @@ public record ConfigJson(String file, ObjectNode node) {
         try {
             long size = Files.size(path);
             if (size > LARGEST) {
-                throw new TensorException(
-                        path + " has " + size + " bytes; a configuration has at most " + LARGEST + ": is it another file?");
+                throw new TensorException(path + " has " + size + " bytes; a configuration has at most " + LARGEST
+                        + ": is it another file?");
             }
             return parse(path.toString(), Files.readAllBytes(path));
         } catch (NoSuchFileException e) {
@@ -62,7 +62,8 @@ public record ConfigJson(String file, ObjectNode node) {
         try {
             node = MAPPER.readTree(json);
         } catch (JsonProcessingException e) {
-            String place = e.getLocation() == null ? "" : " at line " + e.getLocation().getLineNr();
+            String place =
+                    e.getLocation() == null ? "" : " at line " + e.getLocation().getLineNr();
             String first = e.getOriginalMessage().lines().findFirst().orElse("");
             throw new TensorException(file + " is not valid JSON" + place + ": " + first, e);
         } catch (IOException e) {

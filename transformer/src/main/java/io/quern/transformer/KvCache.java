@@ -50,8 +50,7 @@ public final class KvCache implements AutoCloseable {
      * @param heads number of key heads
      * @param contextLength the most tokens of a sequence
      */
-    public KvCache(
-            Device device, DType dtype, int layers, int rows, int heads, int headSize, int contextLength) {
+    public KvCache(Device device, DType dtype, int layers, int rows, int heads, int headSize, int contextLength) {
         if (rows < 1) {
             throw new IllegalArgumentException("a cache has one row or more, not " + rows);
         }
@@ -110,7 +109,8 @@ public final class KvCache implements AutoCloseable {
     }
 
     private Tensor grow(Tensor old, int grown) {
-        Tensor t = Tensor.empty(device, dtype, Shape.of(rows, grown, heads, headSize)).keep();
+        Tensor t = Tensor.empty(device, dtype, Shape.of(rows, grown, heads, headSize))
+                .keep();
         if (old != null) {
             t.narrow(1, 0, length).assign(old.narrow(1, 0, length));
             old.close();
@@ -124,8 +124,8 @@ public final class KvCache implements AutoCloseable {
             batch = sequences;
         }
         if (sequences != batch) {
-            throw new TensorException("the cache holds " + batch + " sequences (at most " + rows + "), but the step is for "
-                    + sequences);
+            throw new TensorException(
+                    "the cache holds " + batch + " sequences (at most " + rows + "), but the step is for " + sequences);
         }
         reserve(Math.addExact(length, tokens));
         for (int i = 0; i < batch; i++) {

@@ -44,8 +44,9 @@ class KvCacheTest extends LeakChecked {
     }
 
     private float[] full(int... ids) {
-        return Scope.run(
-                () -> model.logits(Tensor.of(ids, 1, ids.length)).select(1, ids.length - 1).toFloats());
+        return Scope.run(() -> model.logits(Tensor.of(ids, 1, ids.length))
+                .select(1, ids.length - 1)
+                .toFloats());
     }
 
     private float[] next(KvCache cache, int sequences, int... ids) {

@@ -16,8 +16,8 @@ public final class TestModels {
     public static Path folder(String name) {
         try {
             return Path.of(TestModels.class
-                    .getResource("/models/" + name + "/config.json")
-                    .toURI())
+                            .getResource("/models/" + name + "/config.json")
+                            .toURI())
                     .getParent();
         } catch (URISyntaxException e) {
             throw new AssertionError(e);

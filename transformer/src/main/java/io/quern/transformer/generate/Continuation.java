@@ -49,8 +49,7 @@ final class Continuation {
         this.processors = LogitsProcessors.of(config, request.processors());
         this.prompt = prompt;
         this.limit = limit;
-        this.explainer =
-                listener.explainedCandidates() > 0 ? new Explainer(listener.explainedCandidates()) : null;
+        this.explainer = listener.explainedCandidates() > 0 ? new Explainer(listener.explainedCandidates()) : null;
         this.scores = new float[model.vocabSize()];
         for (int i = 0; i < config.numReturnSequences(); i++) {
             TextStream text = tokenizer == null ? null : new TextStream(tokenizer, config.stopStrings());
@@ -80,10 +79,7 @@ final class Continuation {
             active.forEach(g -> finish(g, FinishReason.CANCELLED));
             List<GeneratedSequence> results = all.stream()
                     .map(g -> new GeneratedSequence(
-                            g.tokens.newTokens(),
-                            g.text == null ? null : g.text.text(),
-                            OptionalDouble.empty(),
-                            g.end))
+                            g.tokens.newTokens(), g.text == null ? null : g.text.text(), OptionalDouble.empty(), g.end))
                     .toList();
             return new GenerationResult(results, prompt.length, session.timings());
         }

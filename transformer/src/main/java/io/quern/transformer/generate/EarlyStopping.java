@@ -15,8 +15,7 @@ public enum EarlyStopping {
             case "true" -> TRUE;
             case "false" -> FALSE;
             case "never" -> NEVER;
-            default ->
-                throw new IllegalArgumentException("early_stopping is true, false or never, not '" + text + "'");
+            default -> throw new IllegalArgumentException("early_stopping is true, false or never, not '" + text + "'");
         };
     }
 

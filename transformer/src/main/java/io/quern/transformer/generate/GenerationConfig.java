@@ -205,9 +205,7 @@ public record GenerationConfig(
             JsonNode value = json.node().path(n.key);
             boolean neutral = !json.has(n.key)
                     || (value.isArray() || value.isObject()) && value.isEmpty()
-                    || value.isNumber()
-                            && !n.value.isEmpty()
-                            && value.doubleValue() == Double.parseDouble(n.value);
+                    || value.isNumber() && !n.value.isEmpty() && value.doubleValue() == Double.parseDouble(n.value);
             if (!neutral) {
                 found.add(n.key);
             }

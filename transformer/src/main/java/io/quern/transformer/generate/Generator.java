@@ -65,8 +65,8 @@ public final class Generator {
     private int newTokenLimit(int promptTokens, GenerationConfig config) {
         int context = model.contextLength();
         if (promptTokens > context) {
-            throw new TensorException("the prompt has " + promptTokens + " tokens, but the model's context is " + context
-                    + "; shorten the prompt");
+            throw new TensorException("the prompt has " + promptTokens + " tokens, but the model's context is "
+                    + context + "; shorten the prompt");
         }
         if (promptTokens == context) {
             throw new TensorException("the prompt fills the model's context of " + context

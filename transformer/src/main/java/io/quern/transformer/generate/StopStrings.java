@@ -13,9 +13,8 @@ final class StopStrings {
     /** The tokenizer may be null if there are no strings. */
     StopStrings(Tokenizer tokenizer, List<String> strings) {
         this.tokenizer = tokenizer;
-        this.stops = strings.stream()
-                .map(s -> s.getBytes(StandardCharsets.UTF_8))
-                .toList();
+        this.stops =
+                strings.stream().map(s -> s.getBytes(StandardCharsets.UTF_8)).toList();
         this.longest = stops.stream().mapToInt(b -> b.length).max().orElse(0);
     }
 

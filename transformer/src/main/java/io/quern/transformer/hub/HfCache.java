@@ -84,8 +84,9 @@ public final class HfCache {
         Path snapshot = snapshot(repository);
         List<String> missing = missing(snapshot);
         if (!missing.isEmpty()) {
-            throw new TensorException("the copy of " + repository + " in the cache is incomplete: " + snapshot + " lacks "
-                    + String.join(", ", missing) + "; download it again, for instance by: hf download " + repository);
+            throw new TensorException("the copy of " + repository + " in the cache is incomplete: " + snapshot
+                    + " lacks " + String.join(", ", missing) + "; download it again, for instance by: hf download "
+                    + repository);
         }
         return snapshot;
     }
@@ -104,13 +105,13 @@ public final class HfCache {
         String revision = at < 0 ? DEFAULT_REVISION : repository.substring(at + 1);
         Path folder = root.resolve("models--" + name.replace("/", "--"));
         if (!Files.isDirectory(folder)) {
-            throw new TensorException(name + " is not in the cache " + root + "; download it, for instance by: hf download "
-                    + name + ", or give a folder");
+            throw new TensorException(name + " is not in the cache " + root
+                    + "; download it, for instance by: hf download " + name + ", or give a folder");
         }
         Path snapshot = folder.resolve("snapshots").resolve(commit(folder, name, revision));
         if (!Files.isDirectory(snapshot)) {
-            throw new TensorException("revision " + revision + " of " + name + " is not in the cache: there is no folder "
-                    + snapshot + "; download it again");
+            throw new TensorException("revision " + revision + " of " + name
+                    + " is not in the cache: there is no folder " + snapshot + "; download it again");
         }
         return snapshot;
     }

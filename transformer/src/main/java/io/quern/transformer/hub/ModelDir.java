@@ -53,11 +53,13 @@ public final class ModelDir {
      */
     public static ModelDir open(Path folder) {
         if (!Files.isDirectory(folder)) {
-            throw new TensorException(folder + ": no such folder; a model is a folder with " + CONFIG + " and " + WEIGHTS);
+            throw new TensorException(
+                    folder + ": no such folder; a model is a folder with " + CONFIG + " and " + WEIGHTS);
         }
         Path json = folder.resolve(CONFIG);
         if (!Files.exists(json)) {
-            throw new TensorException(folder + " has no " + CONFIG + ": it is not a model folder in Hugging Face layout");
+            throw new TensorException(
+                    folder + " has no " + CONFIG + ": it is not a model folder in Hugging Face layout");
         }
         return new ModelDir(folder.toString(), folder, null, ModelFamily.read(ConfigJson.read(json)));
     }
@@ -162,13 +164,15 @@ public final class ModelDir {
             tensors.put(p.getKey(), p.getValue().value());
         }
         ObjectNode json = model.config().toJson();
-        json.put("dtype", switch (stored) {
-            case F32 -> "float32";
-            case BF16 -> "bfloat16";
-            case F16 -> "float16";
-            case F64, I32 ->
-                throw new IllegalArgumentException("weights are stored as F32, BF16 or F16, not " + stored);
-        });
+        json.put(
+                "dtype",
+                switch (stored) {
+                    case F32 -> "float32";
+                    case BF16 -> "bfloat16";
+                    case F16 -> "float16";
+                    case F64, I32 ->
+                        throw new IllegalArgumentException("weights are stored as F32, BF16 or F16, not " + stored);
+                });
         try {
             Files.createDirectories(folder);
         } catch (IOException e) {

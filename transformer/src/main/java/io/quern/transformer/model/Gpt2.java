@@ -55,11 +55,17 @@ public final class Gpt2 extends CausalLanguageModel {
     @Override
     protected Tensor encode(TokenBatch batch, KvCache cache, List<Tensor> states) {
         if (cache != null && batch.mask() != null) {
-            throw new TensorException("gpt2: a padded batch cannot go with a cache; run prompts of other lengths one by one");
+            throw new TensorException(
+                    "gpt2: a padded batch cannot go with a cache; run prompts of other lengths one by one");
         }
         Tensor positions = batch.positions() != null
                 ? wpe.forward(batch.positions())
-                : wpe.weight().value().narrow(0, cache == null ? 0 : cache.length(), batch.ids().dim(1));
+                : wpe.weight()
+                        .value()
+                        .narrow(
+                                0,
+                                cache == null ? 0 : cache.length(),
+                                batch.ids().dim(1));
         Tensor x = dropout.forward(wte.forward(batch.ids()).add(positions)); // [B, T, C]
         for (Block block : blocks) {
             if (states != null) {

@@ -167,9 +167,7 @@ public record Gpt2Config(
                 json.flag("scale_attn_weights", true),
                 json.flag("scale_attn_by_inverse_layer_idx", false),
                 json.flag("tie_word_embeddings", true),
-                ids(json, "bos_token_id", vocabSize).stream()
-                        .mapToInt(i -> i)
-                        .findFirst(),
+                ids(json, "bos_token_id", vocabSize).stream().mapToInt(i -> i).findFirst(),
                 ids(json, "eos_token_id", vocabSize));
     }
 

@@ -35,7 +35,9 @@ public record ModelFamily(String modelType, List<String> architectures, Function
             }
         }
         throw new TensorException(json.file() + ": the architecture "
-                + (architectures.isEmpty() ? "(none named, model_type '" + type + "')" : String.join(", ", architectures))
+                + (architectures.isEmpty()
+                        ? "(none named, model_type '" + type + "')"
+                        : String.join(", ", architectures))
                 + " is not supported; supported are "
                 + ALL.stream().map(f -> f.architectures.getFirst()).collect(Collectors.joining(", ")));
     }

@@ -29,11 +29,10 @@ class GenerationConfigTest {
 
     @Test
     void aFileAndOverridesOnTop() {
-        GenerationConfig c = GenerationConfig.read(json(
-                """
-                {"bos_token_id": 1, "eos_token_id": [2, 3], "pad_token_id": null, "do_sample": true, "top_p": 0.9,
-                 "temperature": 0.6, "max_length": 100, "_from_model_config": true, "transformers_version": "5.17.0"}
-                """));
+        GenerationConfig c = GenerationConfig.read(json("""
+            {"bos_token_id": 1, "eos_token_id": [2, 3], "pad_token_id": null, "do_sample": true, "top_p": 0.9,
+             "temperature": 0.6, "max_length": 100, "_from_model_config": true, "transformers_version": "5.17.0"}
+            """));
         assertEquals(List.of(2, 3), c.eosTokenIds());
         assertEquals(OptionalInt.of(1), c.bosTokenId());
         assertEquals(OptionalInt.empty(), c.padTokenId());
@@ -91,8 +90,7 @@ class GenerationConfigTest {
                 "\"num_return_sequences\": 2"
             })
     void wrongValuesNameFileAndKey(String entry) {
-        TensorException e =
-                assertThrows(TensorException.class, () -> GenerationConfig.read(json("{" + entry + "}")));
+        TensorException e = assertThrows(TensorException.class, () -> GenerationConfig.read(json("{" + entry + "}")));
         String key = entry.substring(1, entry.indexOf('"', 1));
         assertTrue(e.getMessage().startsWith("generation_config.json: "), e.getMessage());
         assertTrue(e.getMessage().contains(key), e.getMessage());
@@ -101,7 +99,9 @@ class GenerationConfigTest {
     @Test
     void valuesThatExcludeEachOtherAreErrors() {
         assertInvalid("num_beams 2 and do_sample", b -> b.numBeams(2).doSample(true));
-        assertInvalid("num_return_sequences 3 is more than num_beams 2", b -> b.numBeams(2).numReturnSequences(3));
+        assertInvalid(
+                "num_return_sequences 3 is more than num_beams 2",
+                b -> b.numBeams(2).numReturnSequences(3));
         assertInvalid("greedy decoding gives one sequence", b -> b.numReturnSequences(2));
         assertInvalid("a stop string cannot be empty", b -> b.stopStrings(List.of("")));
         assertInvalid("num_beams must be 1 or more, not 0", b -> b.numBeams(0));
@@ -117,11 +117,9 @@ class GenerationConfigTest {
 
     @Test
     void optionsThatWouldChangeTheResultAndAreNotSupportedAreListed() {
-        assertEquals(
-                List.of("typical_p", "suppress_tokens"),
-                GenerationConfig.unsupported(
-                        json("""
-                                {"typical_p": 0.2, "suppress_tokens": [1], "bad_words_ids": [], "num_beam_groups": 1,
-                                 "penalty_alpha": null, "guidance_scale": 1, "output_attentions": false}""")));
+        assertEquals(List.of("typical_p", "suppress_tokens"), GenerationConfig.unsupported(json("""
+            {"typical_p": 0.2, "suppress_tokens": [1], "bad_words_ids": [], "num_beam_groups": 1,
+             "penalty_alpha": null, "guidance_scale": 1, "output_attentions": false}\
+            """)));
     }
 }

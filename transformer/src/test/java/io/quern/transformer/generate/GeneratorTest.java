@@ -52,7 +52,12 @@ class GeneratorTest extends LeakChecked {
     }
 
     private static GenerationConfig.Builder sampling(long seed) {
-        return GenerationConfig.builder().maxNewTokens(20).doSample(true).topK(0).temperature(0.9).seed(seed);
+        return GenerationConfig.builder()
+                .maxNewTokens(20)
+                .doSample(true)
+                .topK(0)
+                .temperature(0.9)
+                .seed(seed);
     }
 
     private GenerationResult run(GenerationConfig config) {
@@ -153,9 +158,13 @@ class GeneratorTest extends LeakChecked {
 
     @Test
     void samplingKeepsToWhatTheFiltersLeave() {
-        int greedy = run(GenerationConfig.builder().maxNewTokens(20).build()).first().tokens()[0];
-        for (GenerationConfig.Builder one :
-                List.of(sampling(9).topK(1), sampling(9).topP(1e-6), sampling(9).minP(1), sampling(9).temperature(1e-3))) {
+        int greedy =
+                run(GenerationConfig.builder().maxNewTokens(20).build()).first().tokens()[0];
+        for (GenerationConfig.Builder one : List.of(
+                sampling(9).topK(1),
+                sampling(9).topP(1e-6),
+                sampling(9).minP(1),
+                sampling(9).temperature(1e-3))) {
             assertEquals(greedy, run(one.build()).first().tokens()[0]);
         }
     }
@@ -164,7 +173,8 @@ class GeneratorTest extends LeakChecked {
 
     @Test
     void anyOfSeveralEndTokensEndsASequence() {
-        int[] free = run(GenerationConfig.builder().maxNewTokens(12).build()).first().tokens();
+        int[] free =
+                run(GenerationConfig.builder().maxNewTokens(12).build()).first().tokens();
         IntPredicate fresh = i -> IntStream.range(0, i).noneMatch(j -> free[j] == free[i]);
         int at = IntStream.range(2, 12).filter(fresh).findFirst().orElseThrow();
         int unused = IntStream.range(0, 512)
@@ -187,7 +197,8 @@ class GeneratorTest extends LeakChecked {
         Arrays.fill(long120, 5);
         for (int beams : new int[] {1, 3}) {
             GenerationResult r = generator.generate(GenerationRequest.of(
-                    long120, GenerationConfig.builder().maxNewTokens(50).numBeams(beams).build()));
+                    long120,
+                    GenerationConfig.builder().maxNewTokens(50).numBeams(beams).build()));
             assertEquals(CONTEXT - 120, r.first().tokens().length);
             assertEquals(FinishReason.LENGTH, r.first().finishReason());
             assertEquals(120, r.promptTokens());
@@ -197,7 +208,8 @@ class GeneratorTest extends LeakChecked {
     @ParameterizedTest
     @ValueSource(ints = {1, 3})
     void aStopStringEndsTheTextBeforeIt(int beams) {
-        GenerationConfig.Builder config = GenerationConfig.builder().maxNewTokens(30).numBeams(beams);
+        GenerationConfig.Builder config =
+                GenerationConfig.builder().maxNewTokens(30).numBeams(beams);
         GeneratedSequence free = run(config.build()).first();
         String text = free.text();
         // a string that begins inside a token and spans others
@@ -205,7 +217,8 @@ class GeneratorTest extends LeakChecked {
         int at = text.indexOf(stop);
         Recorder recorder = new Recorder(1);
         GenerationResult result = generator.generate(GenerationRequest.of(
-                        prompt, config.stopStrings(List.of("not in the text", stop)).build())
+                        prompt,
+                        config.stopStrings(List.of("not in the text", stop)).build())
                 .withListener(recorder));
         GeneratedSequence s = result.first();
         recorder.assertMatches(result);
@@ -264,7 +277,11 @@ class GeneratorTest extends LeakChecked {
             case "greedy" -> GenerationConfig.builder().maxNewTokens(30).build();
             case "sample" -> sampling(4).numReturnSequences(3).build();
             default ->
-                GenerationConfig.builder().maxNewTokens(10).numBeams(4).numReturnSequences(3).build();
+                GenerationConfig.builder()
+                        .maxNewTokens(10)
+                        .numBeams(4)
+                        .numReturnSequences(3)
+                        .build();
         };
         Recorder recorder = new Recorder(3);
         GenerationResult result =
@@ -296,11 +313,12 @@ class GeneratorTest extends LeakChecked {
         int[] asked = {0};
         GenerationConfig config =
                 GenerationConfig.builder().maxNewTokens(50).numBeams(beams).build();
-        GenerationResult r = generator.generate(
-                GenerationRequest.of(prompt, config).withCancellation(() -> ++asked[0] > 6));
+        GenerationResult r =
+                generator.generate(GenerationRequest.of(prompt, config).withCancellation(() -> ++asked[0] > 6));
         assertEquals(FinishReason.CANCELLED, r.first().finishReason());
         assertEquals(6, r.first().tokens().length);
-        GenerationResult none = generator.generate(GenerationRequest.of(prompt, config).withCancellation(() -> true));
+        GenerationResult none =
+                generator.generate(GenerationRequest.of(prompt, config).withCancellation(() -> true));
         assertEquals(0, none.first().tokens().length);
         assertEquals("", none.first().text());
         assertEquals(FinishReason.CANCELLED, none.first().finishReason());
@@ -338,7 +356,8 @@ class GeneratorTest extends LeakChecked {
         assertMessage(
                 () -> generator.generate(GenerationRequest.of(new int[129], config)),
                 "the prompt has 129 tokens, but the model's context is 128");
-        assertMessage(() -> generator.generate(GenerationRequest.of(new int[128], config)), "fills the model's context");
+        assertMessage(
+                () -> generator.generate(GenerationRequest.of(new int[128], config)), "fills the model's context");
         assertMessage(
                 () -> generator.generate(GenerationRequest.of(new int[] {1, 512}, config)),
                 "token 512 at position 1 of the prompt is outside the model's vocabulary of 512");
@@ -349,7 +368,8 @@ class GeneratorTest extends LeakChecked {
     @Test
     void withoutATokenizerThereAreTokensAndNoText() {
         Generator bare = new Generator(model, null);
-        GeneratedSequence s = bare.generate(GenerationRequest.of(prompt, GenerationConfig.greedy())).first();
+        GeneratedSequence s = bare.generate(GenerationRequest.of(prompt, GenerationConfig.greedy()))
+                .first();
         assertArrayEquals(run(GenerationConfig.greedy()).first().tokens(), s.tokens());
         assertNull(s.text());
         assertThrows(
@@ -414,8 +434,7 @@ class GeneratorTest extends LeakChecked {
             Param bias = broken.parameters().get("transformer.ln_f.bias");
             bias.value().fill(Double.NaN);
             assertMessage(
-                    () -> new Generator(broken, null)
-                            .generate(GenerationRequest.of(prompt, GenerationConfig.greedy())),
+                    () -> new Generator(broken, null).generate(GenerationRequest.of(prompt, GenerationConfig.greedy())),
                     "not numbers (NaN)");
         }
     }
@@ -434,7 +453,12 @@ class GeneratorTest extends LeakChecked {
                 all.add(e);
             }
         };
-        GenerationConfig config = sampling(3).maxNewTokens(4).topK(20).repetitionPenalty(1.2).topP(0.9).build();
+        GenerationConfig config = sampling(3)
+                .maxNewTokens(4)
+                .topK(20)
+                .repetitionPenalty(1.2)
+                .topP(0.9)
+                .build();
         GenerationResult result =
                 generator.generate(GenerationRequest.of(prompt, config).withListener(listener));
         assertArrayEquals(run(config).first().tokens(), result.first().tokens(), "explaining changes nothing");
@@ -448,7 +472,8 @@ class GeneratorTest extends LeakChecked {
                     e.effects().stream().map(Explanation.Effect::processor).toList());
             assertEquals(0, e.effects().get(0).removed());
             assertEquals(
-                    Arrays.stream(prompt).distinct().count() + distinctNew(result.first().tokens(), i),
+                    Arrays.stream(prompt).distinct().count()
+                            + distinctNew(result.first().tokens(), i),
                     e.effects().get(0).changed());
             assertEquals(512 - 20, e.effects().get(2).removed());
             assertTrue(e.effects().get(2).removedProbability() > 0);
@@ -516,9 +541,10 @@ class GeneratorTest extends LeakChecked {
     }
 
     private static double logProbability(CausalLanguageModel model, int token, int... before) {
-        return io.quern.tensor.Scope.run(() -> (double) model.logits(io.quern.tensor.Tensor.of(before, 1, before.length))
-                .logSoftmax()
-                .toFloats()[(before.length - 1) * 40 + token]);
+        return io.quern.tensor.Scope.run(
+                () -> (double) model.logits(io.quern.tensor.Tensor.of(before, 1, before.length))
+                        .logSoftmax()
+                        .toFloats()[(before.length - 1) * 40 + token]);
     }
 
     @Test

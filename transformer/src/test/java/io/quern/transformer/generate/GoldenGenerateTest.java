@@ -31,8 +31,7 @@ class GoldenGenerateTest extends LeakChecked {
     @MethodSource("cases")
     void sequencesAndScoresAreThoseOfTransformers(Golden.Case c) {
         JsonNode expected = c.expected();
-        GenerationConfig config =
-                GenerationConfig.read(new ConfigJson(c.id(), (ObjectNode) c.params()));
+        GenerationConfig config = GenerationConfig.read(new ConfigJson(c.id(), (ObjectNode) c.params()));
         Tokenizer tokenizer = Tokenizer.load(TestModels.folder("gpt2-tiny"));
         try (CausalLanguageModel model = TestModels.gpt2Tiny()) {
             GenerationResult result = new Generator(model, tokenizer)

@@ -35,9 +35,8 @@ class GoldenSamplingTest {
             params.put("top_k", 0);
         }
         GenerationConfig config = GenerationConfig.read(new ConfigJson(c.id(), params));
-        int[] prompt = c.input().has("input_ids")
-                ? GoldenGenerateTest.ints(c.input().get("input_ids"))
-                : new int[] {0};
+        int[] prompt =
+                c.input().has("input_ids") ? GoldenGenerateTest.ints(c.input().get("input_ids")) : new int[] {0};
         float[] processed =
                 LogitsProcessors.apply(LogitsProcessors.of(config, List.of()), logits, new TokenSequence(prompt, 0));
 

@@ -93,7 +93,8 @@ class ProcessorsTest {
                 new LogitsProcessors.TopP(p).process(y, NONE);
                 Set<Integer> got = kept(y);
                 double mass = got.stream().mapToDouble(i -> Math.exp(x[i])).sum() / sum;
-                double least = got.stream().mapToDouble(i -> Math.exp(x[i])).min().orElseThrow() / sum;
+                double least =
+                        got.stream().mapToDouble(i -> Math.exp(x[i])).min().orElseThrow() / sum;
                 assertEquals(new HashSet<>(order.subList(0, got.size())), got, "the likeliest");
                 assertTrue(mass >= p - 1e-12 && mass - least < p + 1e-12, "smallest set: " + mass + " for " + p);
             }
@@ -116,8 +117,7 @@ class ProcessorsTest {
         float[] x = new float[8];
         new LogitsProcessors.NoRepeatNgram(n).process(x, new TokenSequence(tokens, 0));
         Set<Integer> left = kept(x);
-        Set<Integer> expected =
-                new HashSet<>(IntStream.range(0, 8).boxed().toList());
+        Set<Integer> expected = new HashSet<>(IntStream.range(0, 8).boxed().toList());
         expected.removeAll(Set.of(banned));
         assertEquals(expected, left);
     }

@@ -111,7 +111,8 @@ class GoldenTrainTest extends LeakChecked {
                     return g.loss().item();
                 });
             }
-            losses[steps] = Scope.run(() -> loss(model, c.input().get("input_ids")).item());
+            losses[steps] =
+                    Scope.run(() -> loss(model, c.input().get("input_ids")).item());
             c.assertClose("losses", losses);
             assertFinalWeights(c, model);
         }

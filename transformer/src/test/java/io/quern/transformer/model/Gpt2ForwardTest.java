@@ -45,7 +45,8 @@ class Gpt2ForwardTest extends LeakChecked {
         Golden.Case c = Golden.load("gpt2_forward").get("prompt_0");
         try (CausalLanguageModel model = TestModels.gpt2Tiny()) {
             Scope.run(() -> {
-                List<Tensor> states = model.hiddenStates(TokenBatch.of(row(c.input().get("input_ids"))));
+                List<Tensor> states =
+                        model.hiddenStates(TokenBatch.of(row(c.input().get("input_ids"))));
                 assertEquals(3, states.size());
                 for (int i = 0; i < states.size(); i++) {
                     c.assertClose("hidden_states_" + i, states.get(i).select(0, 0));
@@ -85,7 +86,8 @@ class Gpt2ForwardTest extends LeakChecked {
         try (CausalLanguageModel model =
                 ModelDir.open(TestModels.folder("gpt2-tiny-hub")).load(purpose)) {
             Scope.run(() -> {
-                c.assertClose("logits", model.logits(row(c.input().get("input_ids"))).select(0, 0));
+                c.assertClose(
+                        "logits", model.logits(row(c.input().get("input_ids"))).select(0, 0));
                 return null;
             });
         }
