@@ -45,6 +45,11 @@ final class LossChart {
 
     private LossChart() {}
 
+    /** Loads the graphics classes: after Ctrl-C, while the JVM shuts down, they could not be. */
+    static void prepare() throws IOException {
+        BitmapEncoder.getBitmapBytes(new XYChartBuilder().width(64).height(64).build(), BitmapEncoder.BitmapFormat.PNG);
+    }
+
     /** Draws {@code log.jsonl} of a run's folder as {@code loss.png} beside it. */
     static void write(Path folder) throws IOException {
         Curve training = new Curve("training", new ArrayList<>(), new ArrayList<>());

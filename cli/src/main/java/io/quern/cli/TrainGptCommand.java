@@ -187,6 +187,7 @@ final class TrainGptCommand implements Callable<Integer> {
     }
 
     private int run(Trainer<Batch> trainer, RunRecord record) throws IOException {
+        LossChart.prepare();
         TrainResult result;
         try (Interrupt _ = Interrupt.install(trainer::stop)) {
             result = trainer.run();
