@@ -155,8 +155,8 @@ final class TrainGptCommand implements Callable<Integer> {
             long steps = options.epochs != null
                     ? (batches.perEpoch() * options.epochs + options.accumulate - 1) / options.accumulate
                     : options.steps == null ? 1000 : options.steps;
-            int evalBatches = (int) Math.min(
-                    held.perEpoch(), options.evalBatches == null ? Long.MAX_VALUE : options.evalBatches);
+            int evalBatches =
+                    (int) Math.min(held.perEpoch(), options.evalBatches == null ? Long.MAX_VALUE : options.evalBatches);
             RunRecord record = RunRecord.of(options, train.length, validation.length, steps, device.toString());
             try (AdamW adamW =
                             new AdamW(ParamGroup.decayMatrices(model, options.weightDecay), 0.9, options.beta2, 1e-8);
@@ -168,8 +168,7 @@ final class TrainGptCommand implements Callable<Integer> {
                         .seed(options.seed)
                         .clip(options.clip)
                         .validate(held, evalBatches, options.evalEvery)
-                        .checkpoint(options.out, folder -> save(folder, model, tokenizer),
-                                options.evalEvery)
+                        .checkpoint(options.out, folder -> save(folder, model, tokenizer), options.evalEvery)
                         .config(Map.of("options", ConfigFile.values(spec, LASTING)))
                         .listen(log);
                 if (!common.quiet) {
@@ -257,7 +256,10 @@ final class TrainGptCommand implements Callable<Integer> {
     }
 
     private String sample(CausalLanguageModel model, Tokenizer tokenizer) {
-        GenerationConfig config = generation(model).toBuilder().maxNewTokens(80).seed(options.seed).build();
+        GenerationConfig config = generation(model).toBuilder()
+                .maxNewTokens(80)
+                .seed(options.seed)
+                .build();
         int[] prompt = tokenizer.encode(SAMPLE_PROMPT);
         return new Generator(model, tokenizer)
                 .generate(GenerationRequest.of(prompt, config))

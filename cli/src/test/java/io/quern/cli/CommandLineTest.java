@@ -89,9 +89,15 @@ class CommandLineTest {
     @Test
     void promptsComeFromStdinFilesAndIds() throws IOException {
         String[] tail = {"-n", "6", "--greedy", "--json"};
-        JsonNode wanted = quern(with(new String[] {"generate", "-p", "To be"}, tail)).json().get("tokens");
+        JsonNode wanted = quern(with(new String[] {"generate", "-p", "To be"}, tail))
+                .json()
+                .get("tokens");
         Path file = Files.writeString(folder.resolve("prompt.txt"), "To be");
-        assertEquals(wanted, quern(with(new String[] {"generate", "-f", file.toString()}, tail)).json().get("tokens"));
+        assertEquals(
+                wanted,
+                quern(with(new String[] {"generate", "-f", file.toString()}, tail))
+                        .json()
+                        .get("tokens"));
         assertEquals(
                 wanted,
                 quern("To be".getBytes(StandardCharsets.UTF_8), with(new String[] {"generate"}, tail))
@@ -99,15 +105,20 @@ class CommandLineTest {
                         .get("tokens"));
         String ids = quern("tokenizer", "encode", "--text", "To be").out.strip().replace(' ', ',');
         assertEquals(
-                wanted, quern(with(new String[] {"generate", "--prompt-tokens", ids}, tail)).json().get("tokens"));
+                wanted,
+                quern(with(new String[] {"generate", "--prompt-tokens", ids}, tail))
+                        .json()
+                        .get("tokens"));
     }
 
     @Test
     void aStopStringEndsTheTextBeforeIt() throws IOException {
-        JsonNode whole = quern("generate", "-p", "ROMEO:", "-n", "40", "--greedy", "--json").json();
+        JsonNode whole = quern("generate", "-p", "ROMEO:", "-n", "40", "--greedy", "--json")
+                .json();
         String text = whole.get("text").asText();
         String stop = text.substring(text.length() / 2, text.length() / 2 + 2);
-        JsonNode cut = quern("generate", "-p", "ROMEO:", "-n", "40", "--greedy", "--json", "--stop", stop).json();
+        JsonNode cut = quern("generate", "-p", "ROMEO:", "-n", "40", "--greedy", "--json", "--stop", stop)
+                .json();
         assertEquals("stop", cut.get("finish_reason").asText());
         assertEquals(text.substring(0, text.indexOf(stop)), cut.get("text").asText());
     }
@@ -165,7 +176,15 @@ class CommandLineTest {
         assertFails(1, "mamba", quern("show", "-m", model.toString()));
         Files.writeString(model.resolve("config.json"), "{");
         assertFails(1, "JSON", quern("show", "-m", model.toString()));
-        assertFails(1, "out", quern("logits", "-p", "x", "--out", folder.resolve("none/out.npy").toString()));
+        assertFails(
+                1,
+                "out",
+                quern(
+                        "logits",
+                        "-p",
+                        "x",
+                        "--out",
+                        folder.resolve("none/out.npy").toString()));
     }
 
     @Test
@@ -190,7 +209,8 @@ class CommandLineTest {
     @Test
     void tokenizersEncodeDecodeAndTrain() throws IOException {
         String text = "Enter KING RICHARD, and Grüße \uD83D\uDE00!";
-        JsonNode encoded = quern("tokenizer", "encode", "--text", text, "--json").json();
+        JsonNode encoded =
+                quern("tokenizer", "encode", "--text", text, "--json").json();
         assertEquals(encoded.get("ids").size(), encoded.get("tokens").size());
         List<String> ids = new ArrayList<>(List.of("tokenizer", "decode", "--json"));
         encoded.get("ids").forEach(id -> ids.add(id.asText()));
@@ -198,10 +218,11 @@ class CommandLineTest {
 
         Path data = Files.writeString(folder.resolve("data.txt"), "the cat sat on the mat, the cat sat. ".repeat(20));
         Path out = folder.resolve("tokenizer");
-        Run train = quern("tokenizer", "train", "--data", data.toString(), "--out", out.toString(), "--vocab-size", "270");
+        Run train =
+                quern("tokenizer", "train", "--data", data.toString(), "--out", out.toString(), "--vocab-size", "270");
         assertEquals(0, train.code, train.err);
-        JsonNode again =
-                quern("tokenizer", "encode", "-m", out.toString(), "--text", "the cat", "--json").json();
+        JsonNode again = quern("tokenizer", "encode", "-m", out.toString(), "--text", "the cat", "--json")
+                .json();
         assertTrue(again.get("ids").size() < 7, again.toString());
     }
 
@@ -212,9 +233,11 @@ class CommandLineTest {
         String[] lines = run.out.split("\n");
         JsonNode last = JSON.readTree(lines[lines.length - 1]);
         assertEquals(3, last.get("next").size());
-        JsonNode greedy = quern("generate", "-p", "ROMEO:", "-n", "1", "--greedy", "--json").json();
+        JsonNode greedy = quern("generate", "-p", "ROMEO:", "-n", "1", "--greedy", "--json")
+                .json();
         assertEquals(
-                greedy.get("tokens").get(0).asInt(), last.get("next").get(0).get("id").asInt());
+                greedy.get("tokens").get(0).asInt(),
+                last.get("next").get(0).get("id").asInt());
         byte[] header = Files.readAllBytes(npy);
         assertEquals('N', header[1]);
         String text = new String(header, 0, 128, StandardCharsets.ISO_8859_1);
@@ -237,8 +260,29 @@ class CommandLineTest {
         Path data = Files.writeString(folder.resolve("data.txt"), "one two three four five six seven. ".repeat(200));
         Path out = folder.resolve("run");
         String[] small = {
-            "train", "gpt", "--data", data.toString(), "--out", out.toString(), "--vocab-size", "280", "--layers", "1",
-            "--heads", "2", "--hidden", "16", "--context", "16", "--batch", "4", "--eval-every", "4", "--warmup", "2", "-q",
+            "train",
+            "gpt",
+            "--data",
+            data.toString(),
+            "--out",
+            out.toString(),
+            "--vocab-size",
+            "280",
+            "--layers",
+            "1",
+            "--heads",
+            "2",
+            "--hidden",
+            "16",
+            "--context",
+            "16",
+            "--batch",
+            "4",
+            "--eval-every",
+            "4",
+            "--warmup",
+            "2",
+            "-q",
             "--json"
         };
         Run first = quern(with(small, "--steps", "4"));
@@ -248,7 +292,17 @@ class CommandLineTest {
         assertFails(2, "--resume", quern(with(small, "--steps", "8")));
         // Only what is to change is named again; the rest comes from the run.
         Run second = quern(
-                "train", "gpt", "--data", data.toString(), "--out", out.toString(), "--resume", "--steps", "8", "-q", "--json");
+                "train",
+                "gpt",
+                "--data",
+                data.toString(),
+                "--out",
+                out.toString(),
+                "--resume",
+                "--steps",
+                "8",
+                "-q",
+                "--json");
         assertEquals(8, second.json().get("step").asInt(), second.err);
         assertEquals(4, second.json().get("batch").asInt());
         try (Stream<Path> files = Files.list(out)) {
@@ -262,7 +316,8 @@ class CommandLineTest {
         }
         Run generated = quern("generate", "-m", out.toString(), "-p", "one", "-n", "5", "--greedy", "--json");
         assertEquals(5, generated.json().get("tokens").size(), generated.err);
-        JsonNode eval = quern("eval", "-m", out.toString(), "--text-file", data.toString(), "--json").json();
+        JsonNode eval = quern("eval", "-m", out.toString(), "--text-file", data.toString(), "--json")
+                .json();
         assertEquals(
                 Math.exp(eval.get("loss").asDouble()), eval.get("perplexity").asDouble(), 1e-9);
         assertTrue(eval.get("tokens").asLong() > 100);

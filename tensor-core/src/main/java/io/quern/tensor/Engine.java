@@ -29,8 +29,9 @@ final class Engine {
             refuseReadOnly(update, inputs);
         }
         if (op instanceof CustomOp && !device.equals(Device.CPU)) {
-            throw new TensorException(op.name() + " is a custom operation and runs on the CPU only; its operands are on "
-                    + device + ": move them with to(Device.CPU)");
+            throw new TensorException(
+                    op.name() + " is a custom operation and runs on the CPU only; its operands are on " + device
+                            + ": move them with to(Device.CPU)");
         }
         Tensor[] in = new Tensor[inputs.size()];
         Tensor[] out = new Tensor[specs.size()];
@@ -90,7 +91,8 @@ final class Engine {
     }
 
     static Tensor allocate(Backend backend, Op.Spec spec) {
-        Buffer buffer = backend.allocate(Math.multiplyExact(spec.shape().size(), (long) spec.dtype().bytes()));
+        Buffer buffer = backend.allocate(
+                Math.multiplyExact(spec.shape().size(), (long) spec.dtype().bytes()));
         Scope.adopt(buffer);
         return new Tensor(buffer, spec.dtype(), spec.shape(), 0, spec.shape().strides());
     }

@@ -262,7 +262,8 @@ public final class Tensor implements AutoCloseable {
     void checkAlive() {
         if (!buffer.isAlive()) {
             TensorException e = new TensorException("the tensor " + describe()
-                    + " is freed: it was born in a scope that has ended, or closed; return it from Scope.tidy, or keep() it");
+                    + " is freed: it was born in a scope that has ended, or closed; return it from Scope.tidy,"
+                    + " or keep() it");
             if (buffer.site() != null) {
                 e.addSuppressed(buffer.site());
             }
@@ -370,8 +371,7 @@ public final class Tensor implements AutoCloseable {
     public void readInto(MemorySegment target) {
         checkAlive();
         if (target.byteSize() != size() * dtype.bytes()) {
-            throw new TensorException(
-                    describe() + " does not fit into " + target.byteSize() + " bytes of host memory");
+            throw new TensorException(describe() + " does not fit into " + target.byteSize() + " bytes of host memory");
         }
         if (packed) {
             buffer.backend().read(buffer, offset * dtype.bytes(), target);
@@ -681,8 +681,8 @@ public final class Tensor implements AutoCloseable {
     /** The same elements in order, in another shape. */
     public Tensor reshape(Shape to) {
         if (to.size() != size()) {
-            throw new TensorException("reshape: " + describe() + " has " + size() + " elements, " + to + " has "
-                    + to.size());
+            throw new TensorException(
+                    "reshape: " + describe() + " has " + size() + " elements, " + to + " has " + to.size());
         }
         if (to.equals(shape)) {
             return this;
@@ -707,7 +707,8 @@ public final class Tensor implements AutoCloseable {
         int[] d = new int[rank];
         long[] s = new long[rank];
         if (order.length != rank) {
-            throw new TensorException("permute: " + Arrays.toString(order) + " does not name every dimension of " + describe());
+            throw new TensorException(
+                    "permute: " + Arrays.toString(order) + " does not name every dimension of " + describe());
         }
         List<Integer> axes = new ArrayList<>(rank);
         for (int i = 0; i < rank; i++) {
@@ -790,5 +791,4 @@ public final class Tensor implements AutoCloseable {
         Engine.run(new Update.Accumulate(this, source, factor));
         return this;
     }
-
 }

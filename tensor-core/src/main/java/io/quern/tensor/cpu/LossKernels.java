@@ -156,8 +156,7 @@ final class LossKernels {
     }
 
     /** dx = a * exp(x - lse) - b * w, where no weights are ones. */
-    private static void gradient(
-            long x, float lse, float a, float b, long weights, long dx, int n, float[] block) {
+    private static void gradient(long x, float lse, float a, float b, long weights, long dx, int n, float[] block) {
         for (int i = 0; i < n; i += BLOCK) {
             int some = Math.min(BLOCK, n - i);
             int padded = UnaryKernels.padded(some);

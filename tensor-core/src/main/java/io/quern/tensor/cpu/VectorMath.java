@@ -76,7 +76,9 @@ final class VectorMath {
             IntVector bits = t.reinterpretAsInts();
             IntVector half = bits.lanewise(LSHL, 22).and(EXPONENT_BITS);
             IntVector rest = bits.lanewise(LSHL, 23).sub(half).add(UNIT_BITS);
-            p.mul(half.add(UNIT_BITS).reinterpretAsFloats()).mul(rest.reinterpretAsFloats()).intoArray(x, i);
+            p.mul(half.add(UNIT_BITS).reinterpretAsFloats())
+                    .mul(rest.reinterpretAsFloats())
+                    .intoArray(x, i);
         }
     }
 
@@ -145,7 +147,11 @@ final class VectorMath {
                     t.reinterpretAsInts().lanewise(LSHL, 23).add(UNIT_BITS).reinterpretAsFloats();
             FloatVector less = power.fma(small, power.sub(1f)); // e^2|x| - 1
             IntVector sign = v.reinterpretAsInts().and(SIGN_BIT);
-            less.div(less.add(2f)).reinterpretAsInts().or(sign).reinterpretAsFloats().intoArray(x, i);
+            less.div(less.add(2f))
+                    .reinterpretAsInts()
+                    .or(sign)
+                    .reinterpretAsFloats()
+                    .intoArray(x, i);
         }
     }
 
@@ -232,7 +238,8 @@ final class VectorMath {
             IntVector above = bits.sub(SQRT_HALF_BITS);
             FloatVector k = (FloatVector) above.lanewise(ASHR, 23).convert(I2F, 0);
             k = k.blend(k.sub(TO_NORMAL_LOG2), tiny);
-            FloatVector f = bits.sub(above.and(EXPONENT_BITS)).reinterpretAsFloats().sub(1f);
+            FloatVector f =
+                    bits.sub(above.and(EXPONENT_BITS)).reinterpretAsFloats().sub(1f);
             FloatVector p = broadcast(F, L8).fma(f, broadcast(F, L7));
             p = p.fma(f, broadcast(F, L6));
             p = p.fma(f, broadcast(F, L5));

@@ -147,9 +147,10 @@ public sealed interface Update extends Op {
         public void check() {
             int n = params.size();
             if (grads.size() != n || m.size() != n || v.size() != n || weightDecay.size() != n || step < 1) {
-                throw new TensorException("adamw: " + n + " parameters need as many gradients, moments and decays, and a"
-                        + " step of 1 or more; got " + grads.size() + ", " + m.size() + ", " + v.size() + ", "
-                        + weightDecay.size() + ", step " + step);
+                throw new TensorException(
+                        "adamw: " + n + " parameters need as many gradients, moments and decays, and a"
+                                + " step of 1 or more; got " + grads.size() + ", " + m.size() + ", " + v.size() + ", "
+                                + weightDecay.size() + ", step " + step);
             }
             for (int i = 0; i < n; i++) {
                 Tensor p = params.get(i);

@@ -143,8 +143,8 @@ class ModelDirTest extends LeakChecked {
             assertMessage(() -> p.value().fill(0), "'transformer.ln_f.weight' lies in memory that is read-only");
             p.setTrainable(true);
             try (Optimizer optimizer = new AdamW(ParamGroup.all(loaded, 0), 0.9, 0.95, 1e-8);
-                    Gradients g = Tape.gradients(() -> loaded.loss(
-                            Tensor.of(new int[] {1, 2}, 1, 2), Tensor.of(new int[] {2, 3}, 1, 2)))) {
+                    Gradients g = Tape.gradients(() ->
+                            loaded.loss(Tensor.of(new int[] {1, 2}, 1, 2), Tensor.of(new int[] {2, 3}, 1, 2)))) {
                 assertMessage(() -> optimizer.step(g, 0.1, 1), "load the model for training");
             }
         }
