@@ -22,6 +22,7 @@ import java.util.Map;
  * reference implementation orders them (larger elements first, then by name), the data begins at a multiple of 64 bytes.
  */
 public final class SafetensorsWriter {
+    private static final String METADATA = "__metadata__";
     private static final int ALIGNMENT = 64;
     private static final int CHUNK = 1 << 26;
 
@@ -41,6 +42,9 @@ public final class SafetensorsWriter {
      * @throws TensorException if the file cannot be written; what was there before then stays
      */
     public static void write(Path file, Map<String, Tensor> tensors, Map<String, String> metadata, DType type) {
+        if (tensors.containsKey(METADATA)) {
+            throw new TensorException(file + ": no tensor can be named '" + METADATA + "': the format reserves the name");
+        }
         List<Part> parts = new ArrayList<>();
         tensors.forEach((name, t) -> {
             DType stored = type == null || !t.dtype().isFloating() ? t.dtype() : type;
@@ -70,7 +74,7 @@ public final class SafetensorsWriter {
         ObjectMapper json = new ObjectMapper();
         ObjectNode root = json.createObjectNode();
         if (!metadata.isEmpty()) {
-            root.set("__metadata__", json.valueToTree(metadata));
+            root.set(METADATA, json.valueToTree(metadata));
         }
         long at = 0;
         for (Part p : parts) {

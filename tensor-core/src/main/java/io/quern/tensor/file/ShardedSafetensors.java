@@ -77,7 +77,12 @@ public final class ShardedSafetensors implements WeightSource {
         if (fileName.isEmpty() || fileName.contains("/") || fileName.contains("\\") || fileName.startsWith("..")) {
             throw new TensorException(index + " names the file '" + fileName + "', which is not in its folder");
         }
-        Path file = index.toAbsolutePath().getParent().resolve(fileName);
+        Path file;
+        try {
+            file = index.toAbsolutePath().getParent().resolve(fileName);
+        } catch (java.nio.file.InvalidPathException e) {
+            throw new TensorException(index + " names the file '" + fileName + "', which cannot be a file's name", e);
+        }
         if (!Files.exists(file)) {
             throw new TensorException(index + " names " + fileName + ", which is missing: the model is incomplete");
         }
