@@ -43,7 +43,8 @@ public final class SafetensorsWriter {
      */
     public static void write(Path file, Map<String, Tensor> tensors, Map<String, String> metadata, DType type) {
         if (tensors.containsKey(METADATA)) {
-            throw new TensorException(file + ": no tensor can be named '" + METADATA + "': the format reserves the name");
+            throw new TensorException(
+                    file + ": no tensor can be named '" + METADATA + "': the format reserves the name");
         }
         List<Part> parts = new ArrayList<>();
         tensors.forEach((name, t) -> {

@@ -43,16 +43,17 @@ class BrokenFilesTest {
     }
 
     private static void refused(byte[] bytes) {
-        TensorException e = assertThrows(TensorException.class, () -> Safetensors.of("x.safetensors", bytes)
-                .close());
+        TensorException e = assertThrows(
+                TensorException.class,
+                () -> Safetensors.of("x.safetensors", bytes).close());
         assertTrue(e.getMessage().startsWith("x.safetensors"), e.getMessage());
     }
 
     /** A tensor of eight bytes in a file with eight bytes of data: the valid form of what follows. */
     @Test
     void theValidFormIsAccepted() {
-        try (Safetensors s = Safetensors.of(
-                "x", file("{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}  ", 8))) {
+        try (Safetensors s =
+                Safetensors.of("x", file("{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}  ", 8))) {
             assertEquals(8, s.get("w").data().byteSize());
         }
     }
@@ -170,8 +171,8 @@ class BrokenFilesTest {
             assertEquals(8, s.get("w").data().byteSize());
         }
         Files.writeString(path, index.replace('\'', '"'));
-        TensorException e = assertThrows(TensorException.class, () -> WeightSource.open(folder)
-                .close());
+        TensorException e = assertThrows(
+                TensorException.class, () -> WeightSource.open(folder).close());
         assertTrue(e.getMessage().startsWith(path.toString()), e.getMessage());
     }
 
