@@ -156,6 +156,9 @@ class VectorKernelsTest {
         ops.add(() -> new Index.EmbeddingGrad(ints(77, 300), normal(1, 300, 513), 77));
         ops.add(() -> new Index.Concat(List.of(normal(1, 90, 333), normal(2, 90, 700)), 1));
         ops.add(() -> new Index.Pack(normal(1, 333, 301).transpose(0, 1)));
+        // tasks that begin in the middle of an outer dimension
+        ops.add(() -> new Index.Pack(normal(1, 61, 50, 41).permute(1, 0, 2)));
+        ops.add(() -> new Elementwise.Binary(Elementwise.BinaryKind.MUL, normal(1, 61, 50, 41), normal(2, 50, 1)));
         ops.add(() ->
                 new Update.Accumulate(normal(1, 333, 301), normal(2, 301, 333).transpose(0, 1), 0.5));
         ops.add(() -> new Update.AdamW(
