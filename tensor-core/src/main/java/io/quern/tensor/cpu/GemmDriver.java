@@ -27,12 +27,12 @@ final class GemmDriver {
     private static final int LEAST_ROWS = 64;
 
     /**
-     * Most columns of B that a task multiplies, 1 MiB when packed: long runs of B's rows are read fastest. They are
+     * Most columns of B that a task multiplies, 512 KiB when packed: long runs of rows of B are read fastest. They are
      * fewer where that would leave too few tasks, but hardly fewer than the least, since short runs are slow.
      */
-    private static final int MOST_COLUMNS = 512;
+    private static final int MOST_COLUMNS = 256;
 
-    private static final int LEAST_COLUMNS = 128;
+    private static final int LEAST_COLUMNS = 64;
 
     /** Tasks for each thread to aim for. */
     private static final int TASKS = 8;

@@ -64,11 +64,13 @@ final class GemmPack {
             }
             GemmScratch.give(strip);
         } else if (g.aRow() == 1) {
-            for (int p = from; p < kc; p++) {
+            for (int p = from; p < kc; p += SIDE) {
+                int deep = Math.min(SIDE, kc - p);
                 for (int i = 0; i < count; i += rows) {
+                    // Padding may hold rows of the next panel: they do no harm.
+                    int inside = Math.min(pitch, g.m() - i0 - i);
                     int panel = at + i / rows * aPanel() + p * pitch;
-                    int inside = Math.min(pitch, g.m() - i0 - i); // may hold rows of the next panel: they do no harm
-                    row(DType.F32, g.aAt(i0 + i, k0 + p), inside, to, panel, pitch);
+                    lines(DType.F32, g.aAt(i0 + i, k0 + p), g.aCol() * Float.BYTES, deep, inside, to, panel, pitch);
                 }
             }
         } else {
@@ -87,10 +89,20 @@ final class GemmPack {
      */
     void b(GemmCall g, int j0, int count, int k0, int from, int kc, float[] to, int at) {
         if (g.bCol() == 1) {
-            for (int p = from; p < kc; p++) {
+            for (int p = from; p < kc; p += SIDE) {
+                int deep = Math.min(SIDE, kc - p);
                 for (int j = 0; j < count; j += width) {
+                    int inside = Math.min(width, count - j);
                     int panel = at + j / width * bPanel() + p * width;
-                    row(g.type(), g.bAt(k0 + p, j0 + j), Math.min(width, count - j), to, panel, width);
+                    lines(
+                            g.type(),
+                            g.bAt(k0 + p, j0 + j),
+                            g.bRow() * g.type().bytes(),
+                            deep,
+                            inside,
+                            to,
+                            panel,
+                            width);
                 }
             }
         } else if (g.bRow() == 1) {
@@ -119,16 +131,38 @@ final class GemmPack {
         }
     }
 
-    /** Copies {@code count} adjacent elements and fills up with zeros to {@code width}. */
-    private static void row(DType type, long address, int count, float[] to, int at, int width) {
-        if (count == width && type == DType.F32 && width % L == 0) {
-            for (int j = 0; j < width; j += L) {
-                FloatVector.fromMemorySegment(S, OffHeap.ALL, address + 4L * j, OffHeap.ORDER)
-                        .intoArray(to, at + j);
-            }
+    /**
+     * Copies {@code lines} stretches of {@code count} adjacent elements, {@code step} bytes apart, and fills each up with
+     * zeros to {@code width}. So short a piece of each page at a time, and yet some pages at a time, keeps enough reads
+     * in flight.
+     */
+    private static void lines(
+            DType type, long address, long step, int lines, int count, float[] to, int at, int width) {
+        if (count == width && type == DType.F32 && width == 2 * L) {
+            twoVectors(address, step, lines, to, at);
+        } else if (count == width && type == DType.F32 && width == L) {
+            oneVector(address, step, lines, to, at);
         } else {
-            GemmLoad.row(type, address, count, to, at);
-            Arrays.fill(to, at + count, at + width, 0);
+            for (int p = 0; p < lines; p++) {
+                GemmLoad.row(type, address + p * step, count, to, at + p * width);
+                Arrays.fill(to, at + p * width + count, at + (p + 1) * width, 0);
+            }
+        }
+    }
+
+    private static void twoVectors(long address, long step, int lines, float[] to, int at) {
+        for (int p = 0; p < lines; p++) {
+            long from = address + p * step;
+            FloatVector.fromMemorySegment(S, OffHeap.ALL, from, OffHeap.ORDER).intoArray(to, at + p * (2 * L));
+            FloatVector.fromMemorySegment(S, OffHeap.ALL, from + 4 * L, OffHeap.ORDER)
+                    .intoArray(to, at + p * (2 * L) + L);
+        }
+    }
+
+    private static void oneVector(long address, long step, int lines, float[] to, int at) {
+        for (int p = 0; p < lines; p++) {
+            FloatVector.fromMemorySegment(S, OffHeap.ALL, address + p * step, OffHeap.ORDER)
+                    .intoArray(to, at + p * L);
         }
     }
 
