@@ -94,15 +94,7 @@ final class GemmPack {
                 for (int j = 0; j < count; j += width) {
                     int inside = Math.min(width, count - j);
                     int panel = at + j / width * bPanel() + p * width;
-                    lines(
-                            g.type(),
-                            g.bAt(k0 + p, j0 + j),
-                            g.bRow() * g.type().bytes(),
-                            deep,
-                            inside,
-                            to,
-                            panel,
-                            width);
+                    lines(g.type(), g.bAt(k0 + p, j0 + j), g.bRow() * g.type().bytes(), deep, inside, to, panel, width);
                 }
             }
         } else if (g.bRow() == 1) {
