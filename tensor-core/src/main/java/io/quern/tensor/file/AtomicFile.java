@@ -3,6 +3,8 @@ package io.quern.tensor.file;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.FileSystemLoopException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -22,11 +24,55 @@ public final class AtomicFile {
 
     private static final Pattern LEFTOVER = Pattern.compile("\\..+\\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\\.tmp");
 
+    /** Links that a path may go through; Linux allows as many. */
+    private static final int MOST_LINKS = 40;
+
     private AtomicFile() {}
 
-    /** Replaces {@code file} by what {@code body} writes; if that fails, the old file stays as it was. */
+    /**
+     * Replaces {@code file} by what {@code body} writes; if that fails, the old file stays as it was. A symbolic link
+     * stays and the file that it names is replaced. What is neither a file nor a folder, such as a pipe or a device, is
+     * never replaced but written to.
+     *
+     * @throws FileSystemException if {@code file} is a folder
+     */
     public static void write(Path file, Body body) throws IOException {
         Path target = file.toAbsolutePath();
+        if (Files.isDirectory(target)) {
+            throw new FileSystemException(file.toString(), null, "is a folder, not a file");
+        }
+        if (isStream(target)) {
+            try (FileChannel channel = FileChannel.open(target, StandardOpenOption.WRITE)) {
+                body.write(channel);
+            }
+        } else {
+            replace(afterLinks(target), body);
+        }
+    }
+
+    /**
+     * Whether a target is written to rather than replaced. The process' own descriptors count as well: behind them may lie
+     * a file to which others go on writing, as after {@code --out /dev/stdout > log}.
+     */
+    private static boolean isStream(Path target) {
+        boolean exists = Files.exists(target);
+        return exists && !Files.isRegularFile(target)
+                || exists && Files.isSymbolicLink(target) && (target.startsWith("/dev") || target.startsWith("/proc"));
+    }
+
+    /** Where a chain of links ends; the last one may name a file that does not exist yet. */
+    private static Path afterLinks(Path target) throws IOException {
+        Path at = target;
+        for (int links = 0; Files.isSymbolicLink(at); links++) {
+            if (links == MOST_LINKS) {
+                throw new FileSystemLoopException(target.toString());
+            }
+            at = at.resolveSibling(Files.readSymbolicLink(at));
+        }
+        return at;
+    }
+
+    private static void replace(Path target, Body body) throws IOException {
         Path temporary = target.resolveSibling("." + target.getFileName() + "." + UUID.randomUUID() + ".tmp");
         try {
             try (FileChannel channel =
