@@ -1,12 +1,28 @@
 package io.quern.tensor.check;
 
+import io.quern.tensor.DType;
 import io.quern.tensor.Shape;
 import io.quern.tensor.Tensor;
+import io.quern.tensor.op.OptimizerRule;
 import io.quern.tensor.op.Update;
+import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.IntStream;
 
 /** Cases of {@link Update}. */
 final class UpdateCases {
+    private static final List<OptimizerRule> RULES = List.of(
+            new OptimizerRule.Sgd(0, 0, false),
+            new OptimizerRule.Sgd(0.9, 0.1, false),
+            new OptimizerRule.Sgd(0.9, 0, true),
+            new OptimizerRule.Adagrad(0.1, 1e-10),
+            new OptimizerRule.RmsProp(0.9, 1e-8, 0, false),
+            new OptimizerRule.RmsProp(0.9, 1e-8, 0.5, true),
+            new OptimizerRule.Adam(0.9, 0.99, 1e-8),
+            new OptimizerRule.Lion(0.9, 0.99));
+
     private UpdateCases() {}
 
     static void addTo(List<OpCase> all) {
@@ -27,6 +43,9 @@ final class UpdateCases {
                     d -> List.of(d.normal(n), d.normal(n)),
                     t -> new Update.Accumulate(t.get(0), t.get(1), 1)));
             all.add(OpCase.of("adamw [" + n + "]", d -> adamWOperands(d, n), t -> adamW(t, 1, 1)));
+            for (OptimizerRule rule : RULES) {
+                all.add(step(rule, n, 1));
+            }
         }
         all.add(OpCase.of(
                         "assign to a slice of a cache",
@@ -63,7 +82,41 @@ final class UpdateCases {
                 "accumulate a transpose",
                 d -> List.of(d.normal(5, 17), d.normal(17, 5)),
                 t -> new Update.Accumulate(t.get(0), t.get(1).transpose(0, 1), 2)));
+        RULES.forEach(rule -> all.add(step(rule, 65, 1000)));
         all.add(OpCase.of("adamw later and clipped", d -> adamWOperands(d, 65), t -> adamW(t, 1000, 0.25)));
+    }
+
+    /** Of two parameters, one of which decays. */
+    private static OpCase step(OptimizerRule rule, int n, long step) {
+        return new OpCase(
+                rule + " [" + n + "], step " + step,
+                EnumSet.of(DType.F32, DType.F64),
+                Set.of(),
+                d -> {
+                    List<Tensor> t = new ArrayList<>(List.of(d.normal(n), d.normal(2, n), d.normal(n), d.normal(2, n)));
+                    for (int i = 0; i < rule.states(); i++) {
+                        // No mean may exceed the root of the mean square, which comes first.
+                        t.add(i == 0 ? d.positive(n) : d.values(new int[] {n}, new double[n]));
+                        t.add(i == 0 ? d.positive(2, n) : d.values(new int[] {2, n}, new double[2 * n]));
+                    }
+                    return t;
+                },
+                t -> new Update.GradientStep(
+                        rule,
+                        t.subList(0, 2),
+                        t.subList(2, 4),
+                        List.of(every(t, 4), every(t, 5)),
+                        List.of(0.1, 0.0),
+                        0.01,
+                        0.5,
+                        step));
+    }
+
+    /** Every other tensor from the given one on. */
+    private static List<Tensor> every(List<Tensor> t, int from) {
+        return IntStream.iterate(from, i -> i < t.size(), i -> i + 2)
+                .mapToObj(t::get)
+                .toList();
     }
 
     /** Two parameters, their gradients, and their moments. */

@@ -42,6 +42,7 @@ final class VectorKernels implements Kernels {
             case Update.Assign a -> CopyKernels.copy(in[1], in[0]);
             case Update.Fill f -> UpdateKernels.fill(in[0], f.value());
             case Update.AdamW a when !anyIs(DType.F64, in) -> AdamKernels.run(a);
+            case Update.GradientStep g when !anyIs(DType.F64, in) -> StepKernels.run(g);
             case Update u -> compute(op, in, out);
             case View v -> throw new IllegalStateException("a view runs nothing: " + v.name());
             case CustomOp c -> throw new IllegalStateException("a custom operation runs itself: " + c.name());

@@ -178,4 +178,90 @@ public sealed interface Update extends Op {
                     .sum();
         }
     }
+
+    /**
+     * One step of an element-wise optimizer over many parameters at once.
+     *
+     * @param params updated; F32 or F64, packed
+     * @param grads of the same shapes; multiplied by {@code gradScale} first
+     * @param state for each parameter {@link OptimizerRule#states()} tensors of its shape, updated
+     * @param weightDecay of each parameter
+     * @param step counts from 1
+     */
+    record GradientStep(
+            OptimizerRule rule,
+            List<Tensor> params,
+            List<Tensor> grads,
+            List<List<Tensor>> state,
+            List<Double> weightDecay,
+            double lr,
+            double gradScale,
+            long step)
+            implements Update {
+        @Override
+        public String name() {
+            return rule.label();
+        }
+
+        @Override
+        public List<Tensor> inputs() {
+            List<Tensor> all = new ArrayList<>(params);
+            all.addAll(grads);
+            state.forEach(all::addAll);
+            return all;
+        }
+
+        @Override
+        public boolean writes(int i) {
+            return i < params.size() || i >= 2 * params.size();
+        }
+
+        @Override
+        public void check() {
+            int n = params.size();
+            if (grads.size() != n || state.size() != n || weightDecay.size() != n || step < 1) {
+                throw new TensorException(name() + ": " + n
+                        + " parameters need as many gradients, states and decays, and a"
+                        + " step of 1 or more; got " + grads.size() + ", " + state.size() + ", " + weightDecay.size()
+                        + ", step " + step);
+            }
+            for (int i = 0; i < n; i++) {
+                if (state.get(i).size() != rule.states()) {
+                    throw new TensorException(name() + ": keeps " + rule.states() + " tensors beside a parameter; got "
+                            + state.get(i).size());
+                }
+                check(params.get(i), params.get(i));
+                check(params.get(i), grads.get(i));
+                for (Tensor t : state.get(i)) {
+                    check(params.get(i), t);
+                }
+            }
+        }
+
+        private void check(Tensor param, Tensor t) {
+            Checks.sameShape(name(), param, t);
+            Checks.sameDType(name(), params.getFirst(), t);
+            if (t.dtype() != DType.F32 && t.dtype() != DType.F64) {
+                throw Checks.error(name(), "needs F32 or F64", t);
+            }
+            if (!t.isPacked()) {
+                throw Checks.error(name(), "operands must be packed", t);
+            }
+        }
+
+        @Override
+        public long flops() {
+            return params.stream().mapToLong(p -> 6 * p.shape().size()).sum();
+        }
+
+        /** A parameter and its state are read and written, the gradient is read. */
+        @Override
+        public long bytes() {
+            return params.stream()
+                    .mapToLong(p -> (3 + 2L * rule.states())
+                            * p.shape().size()
+                            * p.dtype().bytes())
+                    .sum();
+        }
+    }
 }

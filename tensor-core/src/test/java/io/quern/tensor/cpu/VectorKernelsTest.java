@@ -22,6 +22,7 @@ import io.quern.tensor.op.Loss;
 import io.quern.tensor.op.MatMul;
 import io.quern.tensor.op.Norm;
 import io.quern.tensor.op.Op;
+import io.quern.tensor.op.OptimizerRule;
 import io.quern.tensor.op.Reduce;
 import io.quern.tensor.op.Update;
 import java.util.ArrayList;
@@ -171,6 +172,17 @@ class VectorKernelsTest {
                 0.9,
                 0.999,
                 1e-8,
+                0.5,
+                3));
+        ops.add(() -> new Update.GradientStep(
+                new OptimizerRule.Adam(0.9, 0.999, 1e-8),
+                List.of(normal(1, 301, 333), normal(2, 5)),
+                List.of(normal(3, 301, 333), normal(4, 5)),
+                List.of(
+                        List.of(normal(5, 301, 333), normal(7, 301, 333).square()),
+                        List.of(normal(6, 5), normal(8, 5).square())),
+                List.of(0.1, 0.0),
+                1e-3,
                 0.5,
                 3));
         ops.add(() -> new MatMul(normal(1, 65, 129), normal(2, 129, 77), normal(3, 77)));

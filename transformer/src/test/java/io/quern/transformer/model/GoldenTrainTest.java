@@ -2,7 +2,6 @@ package io.quern.transformer.model;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.quern.nn.Param;
@@ -11,11 +10,14 @@ import io.quern.tensor.Scope;
 import io.quern.tensor.Tape;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.golden.Golden;
+import io.quern.train.optim.Adagrad;
+import io.quern.train.optim.Adam;
 import io.quern.train.optim.AdamW;
 import io.quern.train.optim.GradientClip;
 import io.quern.train.optim.Optimizer;
 import io.quern.train.optim.ParamGroup;
 import io.quern.train.optim.Schedule;
+import io.quern.train.optim.Sgd;
 import io.quern.transformer.CausalLanguageModel;
 import io.quern.transformer.LeakChecked;
 import io.quern.transformer.TestModels;
@@ -86,11 +88,8 @@ class GoldenTrainTest extends LeakChecked {
     @MethodSource("runs")
     void twentyStepsGiveTheLossesAndWeightsOfPyTorch(Golden.Case c) {
         JsonNode p = c.params();
-        assumeTrue(
-                p.get("type").asText().equals("adamw"),
-                "skipped: the optimizer " + p.get("type").asText() + " is not there yet");
         try (CausalLanguageModel model = model();
-                Optimizer optimizer = adamW(model, p)) {
+                Optimizer optimizer = optimizer(model, p)) {
             Schedule schedule = schedule(p);
             JsonNode expected = c.expected();
             int steps = p.get("steps").asInt();
@@ -118,14 +117,21 @@ class GoldenTrainTest extends LeakChecked {
         }
     }
 
-    private static Optimizer adamW(CausalLanguageModel model, JsonNode p) {
-        double decay = p.get("weight_decay").asDouble();
-        boolean matricesOnly = p.path("decay_matrices_only").asBoolean();
-        return new AdamW(
-                matricesOnly ? ParamGroup.decayMatrices(model, decay) : ParamGroup.all(model, decay),
-                p.get("betas").get(0).asDouble(),
-                p.get("betas").get(1).asDouble(),
-                p.get("eps").asDouble());
+    private static Optimizer optimizer(CausalLanguageModel model, JsonNode p) {
+        double decay = p.path("weight_decay").asDouble(0);
+        List<ParamGroup> groups = p.path("decay_matrices_only").asBoolean()
+                ? ParamGroup.decayMatrices(model, decay)
+                : ParamGroup.all(model, decay);
+        double eps = p.path("eps").asDouble();
+        double beta1 = p.path("betas").path(0).asDouble();
+        double beta2 = p.path("betas").path(1).asDouble();
+        return switch (p.get("type").asText()) {
+            case "sgd" -> new Sgd(groups, p.path("momentum").asDouble(0), 0, false);
+            case "adagrad" -> new Adagrad(groups, 0, 0, eps);
+            case "adam" -> new Adam(groups, beta1, beta2, eps);
+            case "adamw" -> new AdamW(groups, beta1, beta2, eps);
+            default -> throw new AssertionError(p);
+        };
     }
 
     private static Schedule schedule(JsonNode p) {
