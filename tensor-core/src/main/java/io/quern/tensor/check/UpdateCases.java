@@ -95,9 +95,10 @@ final class UpdateCases {
                 d -> {
                     List<Tensor> t = new ArrayList<>(List.of(d.normal(n), d.normal(2, n), d.normal(n), d.normal(2, n)));
                     for (int i = 0; i < rule.states(); i++) {
-                        // No mean may exceed the root of the mean square, which comes first.
-                        t.add(i == 0 ? d.positive(n) : d.values(new int[] {n}, new double[n]));
-                        t.add(i == 0 ? d.positive(2, n) : d.values(new int[] {2, n}, new double[2 * n]));
+                        // A centred rule takes the square of the mean, its second, from the mean square.
+                        boolean mean = rule instanceof OptimizerRule.RmsProp && i > 0;
+                        t.add(mean ? d.values(new int[] {n}, new double[n]) : d.positive(n));
+                        t.add(mean ? d.values(new int[] {2, n}, new double[2 * n]) : d.positive(2, n));
                     }
                     return t;
                 },
