@@ -90,6 +90,14 @@ final class ConfigFile {
         if (type == Path.class && v.isTextual()) {
             return Path.of(v.textValue());
         }
-        throw new Errors.UsageException(file + ": " + name + " cannot be " + v);
+        if (type.isEnum() && v.isTextual()) {
+            for (Object constant : type.getEnumConstants()) {
+                if (constant.toString().equals(v.textValue())) {
+                    return constant;
+                }
+            }
+        }
+        throw new Errors.UsageException(file + ": " + name + " cannot be " + v
+                + (type.isEnum() ? ", but one of " + List.of(type.getEnumConstants()) : ""));
     }
 }

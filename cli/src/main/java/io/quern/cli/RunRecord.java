@@ -28,6 +28,8 @@ record RunRecord(Map<String, Object> settings) {
         m.put("steps", steps);
         m.put("batch", o.batch);
         m.put("accumulate", o.accumulate);
+        m.put("optimizer", o.optimizer.name());
+        m.put("momentum", o.momentum);
         m.put("lr", o.lr);
         m.put("min_lr", o.minLr());
         m.put("warmup", o.warmup);

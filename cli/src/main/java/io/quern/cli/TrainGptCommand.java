@@ -13,8 +13,7 @@ import io.quern.train.TrainState;
 import io.quern.train.Trainer;
 import io.quern.train.data.Batch;
 import io.quern.train.data.TokenDataset;
-import io.quern.train.optim.AdamW;
-import io.quern.train.optim.ParamGroup;
+import io.quern.train.optim.Optimizer;
 import io.quern.train.optim.Schedule;
 import io.quern.transformer.CausalLanguageModel;
 import io.quern.transformer.generate.GenerationConfig;
@@ -48,6 +47,8 @@ final class TrainGptCommand implements Callable<Integer> {
             "epochs",
             "batch",
             "accumulate",
+            "optimizer",
+            "momentum",
             "lr",
             "min-lr",
             "warmup",
@@ -158,11 +159,11 @@ final class TrainGptCommand implements Callable<Integer> {
             int evalBatches =
                     (int) Math.min(held.perEpoch(), options.evalBatches == null ? Long.MAX_VALUE : options.evalBatches);
             RunRecord record = RunRecord.of(options, train.length, validation.length, steps, device.toString());
-            try (AdamW adamW =
-                            new AdamW(ParamGroup.decayMatrices(model, options.weightDecay), 0.9, options.beta2, 1e-8);
+            try (Optimizer optimizer =
+                            options.optimizer.create(model, options.weightDecay, options.momentum, options.beta2);
                     EventLog log = new EventLog(options.out.resolve("log.jsonl"))) {
                 Trainer<Batch> trainer = Trainer.of(
-                                model, b -> model.loss(b.inputs(), b.targets()), batches, adamW, schedule(steps))
+                                model, b -> model.loss(b.inputs(), b.targets()), batches, optimizer, schedule(steps))
                         .steps(steps)
                         .accumulate(options.accumulate)
                         .seed(options.seed)

@@ -133,10 +133,25 @@ final class TrainGptOptions {
     double weightDecay;
 
     @Option(
+            names = {"--optimizer"},
+            paramLabel = "NAME",
+            defaultValue = "adamw",
+            description = "${COMPLETION-CANDIDATES}; muon gives embeddings, biases and norms to adamw."
+                    + " Default: ${DEFAULT-VALUE}.")
+    OptimizerKind optimizer;
+
+    @Option(
+            names = {"--momentum"},
+            paramLabel = "X",
+            defaultValue = "0",
+            description = "Of sgd and rmsprop. Default: ${DEFAULT-VALUE}.")
+    double momentum;
+
+    @Option(
             names = {"--beta2"},
             paramLabel = "X",
             defaultValue = "0.99",
-            description = "AdamW's second decay rate. Default: ${DEFAULT-VALUE}.")
+            description = "Second decay rate of adamw, adam and lion. Default: ${DEFAULT-VALUE}.")
     double beta2;
 
     @Option(

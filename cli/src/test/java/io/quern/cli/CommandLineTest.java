@@ -19,6 +19,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The commands from end to end, on the embedded model: exit codes, what goes to which stream, and the JSON contract. */
@@ -323,12 +324,67 @@ class CommandLineTest {
         assertTrue(eval.get("tokens").asLong() > 100);
     }
 
+    @ParameterizedTest
+    @EnumSource(OptimizerKind.class)
+    void everyOptimizerTrainsAndResumes(OptimizerKind kind) throws IOException {
+        Path data = Files.writeString(folder.resolve("data.txt"), "one two three four five six seven\n".repeat(40));
+        Path out = folder.resolve("model");
+        String[] start = {
+            "train",
+            "gpt",
+            "--data",
+            data.toString(),
+            "--out",
+            out.toString(),
+            "-q",
+            "--json",
+            "--optimizer",
+            kind.name(),
+            "--vocab-size",
+            "270",
+            "--layers",
+            "1",
+            "--hidden",
+            "8",
+            "--heads",
+            "2",
+            "--context",
+            "8",
+            "--batch",
+            "2",
+            "--warmup",
+            "0",
+            "--eval-batches",
+            "1",
+            "--steps",
+            "2"
+        };
+        Run first = quern(start);
+        assertEquals(0, first.code, first.err);
+        Run second = quern(
+                "train",
+                "gpt",
+                "--data",
+                data.toString(),
+                "--out",
+                out.toString(),
+                "-q",
+                "--json",
+                "--resume",
+                "--steps",
+                "3");
+        assertEquals(3, second.json().get("step").asInt(), second.err);
+        assertEquals(kind.name(), second.json().get("optimizer").asText());
+    }
+
     @Test
     void aConfigFileGivesOptionsThatTheCommandLineOverrides() throws IOException {
         Path config = Files.writeString(folder.resolve("c.json"), "{\"layers\": 3, \"no-such\": 1}");
         assertFails(2, "--no-such", quern("train", "gpt", "--config", config.toString()));
         Files.writeString(config, "{\"layers\": \"three\"}");
         assertFails(2, "layers cannot be \"three\"", quern("train", "gpt", "--config", config.toString()));
+        Files.writeString(config, "{\"optimizer\": \"best\"}");
+        assertFails(2, "but one of [adamw", quern("train", "gpt", "--config", config.toString()));
     }
 
     private static String[] with(String[] args, String... more) {
