@@ -33,4 +33,10 @@ final class DeviceOptions {
         }
         return chosen;
     }
+
+    /** The threads that CPU kernels run on, once the device is open. */
+    int threads() {
+        String asked = System.getProperty("quern.threads", System.getenv("QUERN_THREADS"));
+        return asked == null ? Runtime.getRuntime().availableProcessors() : Integer.parseInt(asked.strip());
+    }
 }

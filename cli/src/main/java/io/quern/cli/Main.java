@@ -17,6 +17,7 @@ import picocli.CommandLine.Command;
             EvalCommand.class,
             TokenizerCommand.class,
             ShowCommand.class,
+            BenchCommand.class,
             DoctorCommand.class
         })
 public final class Main {

@@ -378,6 +378,41 @@ class CommandLineTest {
     }
 
     @Test
+    void benchmarksReportTheirFigures() throws IOException {
+        String[] kernels = quern("bench", "kernels", "--shape", "20x17x33", "--quick", "--json")
+                .out
+                .split("\n");
+        assertEquals(3, kernels.length, String.join("\n", kernels));
+        assertTrue(JSON.readTree(kernels[0]).get("peak_gflops").asDouble() > 0);
+        JsonNode product = JSON.readTree(kernels[2]);
+        assertEquals("20x17x33 NT", product.get("shape").asText());
+        double flops = product.get("gflops").asDouble() * product.get("time_us").asDouble() * 1e3;
+        assertEquals(2.0 * 20 * 17 * 33, flops, 33 * 20);
+
+        JsonNode generate = quern(
+                        "bench", "generate", "-m", "small", "-p", "0", "-n", "4", "-d", "3", "-r", "2", "--json")
+                .json();
+        assertEquals("tg4 @ d3", generate.get("test").asText());
+        assertTrue(generate.get("tok_s").asDouble() > 0);
+        assertTrue(generate.get("peak_mib").asDouble() > 40);
+
+        JsonNode train = quern("bench", "train", "-m", "small", "--batch", "1", "--time", "8", "-r", "1", "--json")
+                .json();
+        assertTrue(train.get("tok_s").asDouble() > 0);
+        assertTrue(train.get("last_loss").asDouble() < train.get("first_loss").asDouble());
+    }
+
+    @Test
+    void benchmarksRefuseWhatCannotBeMeasured() {
+        assertFails(2, "say what to measure", quern("bench"));
+        assertFails(2, "such as 512x768x2304", quern("bench", "kernels", "--shape", "5x5"));
+        assertFails(2, "operations are", quern("bench", "kernels", "--op", "nothing"));
+        assertFails(2, "the model has 256", quern("bench", "generate", "-m", "small", "-p", "300"));
+        assertFails(2, "longer than the model's context", quern("bench", "train", "-m", "small", "--time", "257"));
+        assertFails(1, "no-such-model", quern("bench", "generate", "-m", "no-such-model"));
+    }
+
+    @Test
     void aConfigFileGivesOptionsThatTheCommandLineOverrides() throws IOException {
         Path config = Files.writeString(folder.resolve("c.json"), "{\"layers\": 3, \"no-such\": 1}");
         assertFails(2, "--no-such", quern("train", "gpt", "--config", config.toString()));

@@ -1,0 +1,26 @@
+package io.quern.cli;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** Measures. */
+@Command(
+        name = "bench",
+        description = "Measure kernels, generation and training on this machine.",
+        synopsisSubcommandLabel = "WHAT",
+        subcommands = {BenchKernelsCommand.class, BenchGenerateCommand.class, BenchTrainCommand.class})
+final class BenchCommand implements Runnable {
+    @Spec
+    private CommandSpec spec;
+
+    @Mixin
+    private CommonOptions common;
+
+    @Override
+    public void run() {
+        throw new ParameterException(spec.commandLine(), "bench: say what to measure: kernels, generate or train");
+    }
+}
