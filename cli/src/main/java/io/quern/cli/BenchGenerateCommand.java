@@ -1,18 +1,13 @@
 package io.quern.cli;
 
 import io.quern.tensor.Device;
-import io.quern.tensor.Rng;
-import io.quern.tensor.spi.Backend;
 import io.quern.transformer.CausalLanguageModel;
-import io.quern.transformer.generate.GenerationConfig;
-import io.quern.transformer.generate.GenerationRequest;
-import io.quern.transformer.generate.GenerationResult;
-import io.quern.transformer.generate.Generator;
 import io.quern.transformer.hub.Purpose;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalDouble;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -23,7 +18,8 @@ import picocli.CommandLine.Option;
         name = "generate",
         description = {
             "Measure prompt processing (pp) and decoding (tg, for text generation): greedy, on random tokens.",
-            "pp512 is a prompt of 512 tokens, tg128 are 128 tokens after a prompt of --depth."
+            "pp512 is a prompt of 512 tokens, tg128 are 128 tokens after a prompt of --depth. More tokens than the"
+                    + " context holds are decoded in several windows."
         },
         sortOptions = false)
 final class BenchGenerateCommand implements Callable<Integer> {
@@ -72,8 +68,17 @@ final class BenchGenerateCommand implements Callable<Integer> {
             names = {"-r", "--repetitions"},
             paramLabel = "N",
             defaultValue = "5",
-            description = "Measurements of each test, after one to warm up. Default: ${DEFAULT-VALUE}.")
+            description = "Measurements of each test. Default: ${DEFAULT-VALUE}.")
     private int repetitions;
+
+    @Option(
+            names = {"--warm-up"},
+            paramLabel = "SECONDS",
+            defaultValue = "3",
+            description =
+                    "How long each test runs before it is measured, and up to four times as long until it is steady."
+                            + " Default: ${DEFAULT-VALUE}.")
+    private double warmUp;
 
     @Mixin
     private DeviceOptions deviceOptions;
@@ -84,22 +89,28 @@ final class BenchGenerateCommand implements Callable<Integer> {
         this.output = output;
     }
 
-    /** One row: a prompt, and so many tokens after it. */
-    private record Test(String name, int prompt, int decode, int beams) {}
-
     @Override
     public Integer call() {
         check();
         Device device = deviceOptions.open(output, common.verbose);
         try (CausalLanguageModel loaded = BenchModels.open(model, Purpose.INFERENCE)) {
             loaded.moveTo(device);
-            List<Test> tests = tests(loaded.contextLength());
+            List<GenerateMeter.Test> tests = tests(loaded.contextLength());
             if (!common.json) {
-                output.println("%-16s %16s %12s %10s %14s %4s"
-                        .formatted("test", "tokens/s", "first ms", "peak MiB", "heap B/token", "GCs"));
+                output.println("%-16s %16s %10s %10s %10s %10s %14s %4s"
+                        .formatted(
+                                "test",
+                                "tokens/s",
+                                "first ms",
+                                "cold ms",
+                                "peak MiB",
+                                "RSS MiB",
+                                "heap B/token",
+                                "GCs"));
             }
-            for (Test test : tests) {
-                run(loaded, test);
+            GenerateMeter meter = new GenerateMeter(loaded, warmUp, repetitions);
+            for (GenerateMeter.Test test : tests) {
+                report(test, loaded, meter.run(test));
             }
         }
         return Main.OK;
@@ -109,6 +120,9 @@ final class BenchGenerateCommand implements Callable<Integer> {
         if (repetitions < 1 || depth < 1) {
             throw new Errors.UsageException("--repetitions and --depth must be 1 or more");
         }
+        if (!(warmUp >= 0)) {
+            throw new Errors.UsageException("--warm-up must be 0 or more");
+        }
         if (prompts.stream().anyMatch(n -> n < 0)
                 || decodes.stream().anyMatch(n -> n < 0)
                 || beams.stream().anyMatch(n -> n < 1)) {
@@ -116,99 +130,76 @@ final class BenchGenerateCommand implements Callable<Integer> {
         }
     }
 
-    private List<Test> tests(int context) {
-        List<Test> tests = new ArrayList<>();
+    private List<GenerateMeter.Test> tests(int context) {
+        List<GenerateMeter.Test> tests = new ArrayList<>();
         for (int p : prompts) {
             if (p > 0) {
-                tests.add(new Test("pp" + p, p, 1, 1));
+                tests.add(new GenerateMeter.Test("pp" + p, p, 0, 1));
             }
         }
         for (int n : decodes) {
             for (int b : beams) {
                 if (n > 0) {
                     String name = "tg" + n + (depth > 1 ? " @ d" + depth : "") + (b > 1 ? " b" + b : "");
-                    tests.add(new Test(name, depth, n + 1, b));
+                    tests.add(new GenerateMeter.Test(name, depth, n, b));
                 }
             }
         }
-        for (Test test : tests) {
-            int tokens = test.prompt + test.decode - 1;
+        for (GenerateMeter.Test test : tests) {
+            // A prompt needs room for one new token; what is decoded, for that and one more at a time.
+            int tokens = test.prompt() + (test.decode() == 0 ? 1 : 2);
             if (tokens > context) {
                 throw new Errors.UsageException(
-                        test.name + " takes " + tokens + " tokens of context, but the model has " + context);
+                        test.name() + " takes " + tokens + " tokens of context, but the model has " + context);
             }
         }
         return tests;
     }
 
-    private void run(CausalLanguageModel loaded, Test test) {
-        Generator generator = new Generator(loaded, null);
-        int[] ids = new int[test.prompt];
-        for (int i = 0; i < ids.length; i++) {
-            ids[i] = (int) Long.remainderUnsigned(Rng.bits(1, 2, i), loaded.vocabSize());
-        }
-        GenerationConfig config = GenerationConfig.builder()
-                .maxNewTokens(test.decode)
-                .minNewTokens(test.decode)
-                .numBeams(test.beams)
-                .build();
-        GenerationRequest request = GenerationRequest.of(ids, config);
-        generator.generate(request);
-        Backend backend = loaded.device().backend();
-        backend.resetPeak();
-        HeapMeter heap = new HeapMeter();
-        double[] rates = new double[repetitions];
-        double[] first = new double[repetitions];
-        for (int i = 0; i < repetitions; i++) {
-            GenerationResult.Timings t = generator.generate(request).timings();
-            rates[i] = test.decode == 1 ? t.prefillTokensPerSecond() : t.decodeTokensPerSecond();
-            first[i] = 1000 * t.prefillSeconds();
-        }
-        long tokens = (long) repetitions * (test.decode == 1 ? test.prompt : test.prompt + test.decode);
-        report(
-                test,
-                loaded,
-                new Samples(rates),
-                new Samples(first),
-                backend.memory().peak(),
-                heap,
-                tokens);
-    }
-
-    private void report(
-            Test test,
-            CausalLanguageModel loaded,
-            Samples rates,
-            Samples first,
-            long peak,
-            HeapMeter heap,
-            long tokens) {
-        long heapBytes = heap.bytes() / tokens;
+    private void report(GenerateMeter.Test test, CausalLanguageModel loaded, GenerateMeter.Result r) {
         if (common.json) {
             Map<String, Object> line = new LinkedHashMap<>();
-            line.put("test", test.name);
+            line.put("test", test.name());
             line.put("model", model);
             line.put("dtype", dtype(loaded));
             line.put("threads", deviceOptions.threads());
-            line.put("tok_s", rates.mean());
-            line.put("tok_s_sd", rates.deviation());
-            line.put("tok_s_median", rates.median());
-            line.put("first_token_ms", first.median());
-            line.put("peak_mib", peak / (double) (1 << 20));
-            line.put("heap_bytes_per_token", heapBytes);
-            line.put("gc_count", heap.collections());
+            line.put("tok_s", r.rates().mean());
+            line.put("tok_s_sd", r.rates().deviation());
+            line.put("tok_s_median", r.rates().median());
+            line.put("first_token_ms", orNull(r.firstMillis()));
+            line.put("cold_first_token_ms", orNull(r.coldMillis()));
+            line.put("peak_mib", mib(r.peak()));
+            line.put("rss_peak_mib", orNull(r.residentPeakMib()));
+            line.put("native_growth_mib", mib(r.reservedGrowth()));
+            line.put("rss_growth_mib", orNull(r.residentGrowthMib()));
+            line.put("heap_bytes_per_token", Math.round(r.heapBytesPerToken()));
+            line.put("gc_count", r.collections());
             output.json(line);
         } else {
-            output.println("%-16s %8.1f ± %5.1f %12.1f %10.0f %14d %4d"
+            output.println("%-16s %8.1f ± %5.1f %10s %10s %10.0f %10s %14.0f %4d"
                     .formatted(
-                            test.name,
-                            rates.mean(),
-                            rates.deviation(),
-                            first.median(),
-                            peak / (double) (1 << 20),
-                            heapBytes,
-                            heap.collections()));
+                            test.name(),
+                            r.rates().mean(),
+                            r.rates().deviation(),
+                            shown(r.firstMillis()),
+                            shown(r.coldMillis()),
+                            mib(r.peak()),
+                            shown(r.residentPeakMib()),
+                            r.heapBytesPerToken(),
+                            r.collections()));
         }
+    }
+
+    private static double mib(long bytes) {
+        return bytes / (double) (1 << 20);
+    }
+
+    private static Double orNull(OptionalDouble x) {
+        return x.isPresent() ? x.getAsDouble() : null;
+    }
+
+    private static String shown(OptionalDouble x) {
+        return x.isPresent() ? "%.1f".formatted(x.getAsDouble()) : "-";
     }
 
     /** Of the weight that most bytes are read of, an embedding or output layer. */

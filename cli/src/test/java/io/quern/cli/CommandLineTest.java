@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.quern.tensor.Device;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -390,16 +391,45 @@ class CommandLineTest {
         assertEquals(2.0 * 20 * 17 * 33, flops, 33 * 20);
 
         JsonNode generate = quern(
-                        "bench", "generate", "-m", "small", "-p", "0", "-n", "4", "-d", "3", "-r", "2", "--json")
+                        "bench",
+                        "generate",
+                        "-m",
+                        "small",
+                        "-p",
+                        "0",
+                        "-n",
+                        "4",
+                        "-d",
+                        "3",
+                        "-r",
+                        "2",
+                        "--warm-up",
+                        "0",
+                        "--json")
                 .json();
         assertEquals("tg4 @ d3", generate.get("test").asText());
         assertTrue(generate.get("tok_s").asDouble() > 0);
         assertTrue(generate.get("peak_mib").asDouble() > 40);
+        assertTrue(generate.get("first_token_ms").asDouble() > 0);
 
         JsonNode train = quern("bench", "train", "-m", "small", "--batch", "1", "--time", "8", "-r", "1", "--json")
                 .json();
         assertTrue(train.get("tok_s").asDouble() > 0);
         assertTrue(train.get("last_loss").asDouble() < train.get("first_loss").asDouble());
+    }
+
+    @Test
+    void benchmarksOfMoreTokensThanTheContextNeedNoMoreMemory() throws IOException {
+        long live = Device.CPU.backend().memory().live();
+        JsonNode line = quern(("bench generate -m small -p 0 -n 600 --beams 1 -r 1 --warm-up 0 --json").split(" "))
+                .json();
+        assertEquals("tg600", line.get("test").asText());
+        assertEquals(0, line.get("native_growth_mib").asDouble());
+        assertEquals(live, Device.CPU.backend().memory().live());
+        JsonNode beams = quern(("bench generate -m small -p 0 -n 3 --beams 2 -r 1 --warm-up 0 --json").split(" "))
+                .json();
+        assertEquals("tg3 b2", beams.get("test").asText());
+        assertTrue(beams.get("first_token_ms").isNull());
     }
 
     @Test
