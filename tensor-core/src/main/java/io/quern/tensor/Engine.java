@@ -16,9 +16,9 @@ final class Engine {
     private Engine() {}
 
     static Tensor[] run(Op op) {
-        List<Op.Spec> specs = op.outputs();
         List<Tensor> inputs = op.inputs();
         Device device = device(op, inputs);
+        List<Op.Spec> specs = op.outputs();
         Backend backend = device.backend();
         Tape tape = Tape.recording(inputs);
         if (tape != null && op instanceof Update) {
@@ -82,6 +82,9 @@ final class Engine {
     static Tensor view(View op, long offset, long[] strides) {
         Tensor x = op.x();
         x.checkAlive();
+        if (x.dtype().isQuantized()) {
+            keepBlocksWhole(op);
+        }
         Tensor view = new Tensor(x.buffer(), x.dtype(), op.shape(), offset, strides);
         Tape tape = Tape.recording(op.inputs());
         if (tape != null) {
@@ -90,9 +93,25 @@ final class Engine {
         return view;
     }
 
+    private static void keepBlocksWhole(View op) {
+        Tensor x = op.x();
+        boolean whole = switch (op) {
+            case View.Permute p -> true;
+            case View.Narrow n -> x.stride(n.axis()) != 1 || n.length() == x.dim(n.axis());
+            case View.Reshape r ->
+                x.isPacked()
+                        && r.shape().rank() > 0
+                        && r.shape().dim(-1) % x.dtype().blockSize() == 0;
+            case View.Expand e -> false;
+        };
+        if (!whole) {
+            throw new TensorException(op.name() + ": " + x.describe() + " to " + op.shape() + " would cut or repeat its"
+                    + " blocks of " + x.dtype().blockSize() + " numbers; cast it to F32 first");
+        }
+    }
+
     static Tensor allocate(Backend backend, Op.Spec spec) {
-        Buffer buffer = backend.allocate(
-                Math.multiplyExact(spec.shape().size(), (long) spec.dtype().bytes()));
+        Buffer buffer = backend.allocate(spec.dtype().bytes(spec.shape()));
         Scope.adopt(buffer);
         return new Tensor(buffer, spec.dtype(), spec.shape(), 0, spec.shape().strides());
     }
@@ -113,6 +132,19 @@ final class Engine {
         };
     }
 
+    private static void checkQuantized(Op op, List<Tensor> inputs, Tensor t) {
+        for (int i = 0; i < inputs.size(); i++) {
+            if (inputs.get(i) == t && !op.takesQuantized(i)) {
+                throw new TensorException(op.name() + ": does not take quantised numbers; got " + t.describe()
+                        + ": cast it to F32 first");
+            }
+        }
+        if (!t.device().backend().hasQuantized()) {
+            throw new TensorException(op.name() + ": " + t.device() + " has no kernels for quantised weights; got "
+                    + t.describe() + ": cast it to F32, or use the CPU");
+        }
+    }
+
     private static Device device(Op op, List<Tensor> inputs) {
         Device device = null;
         for (Tensor t : inputs) {
@@ -120,6 +152,9 @@ final class Engine {
                 continue;
             }
             t.checkAlive();
+            if (t.dtype().isQuantized()) {
+                checkQuantized(op, inputs, t);
+            }
             if (device == null) {
                 device = t.device();
             } else if (!device.equals(t.device())) {

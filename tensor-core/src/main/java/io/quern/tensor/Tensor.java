@@ -100,7 +100,7 @@ public final class Tensor implements AutoCloseable {
 
     /** A tensor with a copy of packed little-endian host memory. */
     public static Tensor from(Device device, DType dtype, Shape shape, MemorySegment values) {
-        long bytes = shape.size() * dtype.bytes();
+        long bytes = dtype.bytes(shape);
         if (values.byteSize() != bytes) {
             throw new TensorException(
                     dtype + " " + shape + " takes " + bytes + " bytes, but there are " + values.byteSize());
@@ -115,7 +115,7 @@ public final class Tensor implements AutoCloseable {
      * that write in place refuse it. {@code onFree} runs once when the tensor is freed; until then the memory must stay valid.
      */
     public static Tensor wrap(MemorySegment memory, DType dtype, Shape shape, Runnable onFree) {
-        if (!memory.isNative() || memory.byteSize() != shape.size() * dtype.bytes()) {
+        if (!memory.isNative() || memory.byteSize() != dtype.bytes(shape)) {
             throw new TensorException("cannot wrap " + memory.byteSize() + " bytes of "
                     + (memory.isNative() ? "native" : "heap") + " memory as " + dtype + " " + shape);
         }
@@ -212,7 +212,7 @@ public final class Tensor implements AutoCloseable {
 
     /** Address of the first element on the device. */
     public long address() {
-        return buffer.address() + offset * dtype.bytes();
+        return buffer.address() + dtype.bytes(offset);
     }
 
     /** The memory of a packed tensor on the CPU; valid while the tensor is alive. */
@@ -221,7 +221,7 @@ public final class Tensor implements AutoCloseable {
         if (!device().equals(Device.CPU) || !packed) {
             throw new TensorException(describe() + " on " + device() + ": only a packed CPU tensor has host memory");
         }
-        return MemorySegment.ofAddress(address()).reinterpret(size() * dtype.bytes());
+        return MemorySegment.ofAddress(address()).reinterpret(dtype.bytes(size()));
     }
 
     /** Names the tensor in errors. */
@@ -370,11 +370,11 @@ public final class Tensor implements AutoCloseable {
     /** Copies the elements, row-major and in this dtype, into host memory of just their size. */
     public void readInto(MemorySegment target) {
         checkAlive();
-        if (target.byteSize() != size() * dtype.bytes()) {
+        if (target.byteSize() != dtype.bytes(shape)) {
             throw new TensorException(describe() + " does not fit into " + target.byteSize() + " bytes of host memory");
         }
         if (packed) {
-            buffer.backend().read(buffer, offset * dtype.bytes(), target);
+            buffer.backend().read(buffer, dtype.bytes(offset), target);
         } else {
             Tensor p = Tape.noGrad(this::copy);
             p.readInto(target);
@@ -387,7 +387,7 @@ public final class Tensor implements AutoCloseable {
         if (device.equals(device())) {
             return this;
         }
-        byte[] bytes = new byte[Math.toIntExact(size() * dtype.bytes())];
+        byte[] bytes = new byte[Math.toIntExact(dtype.bytes(shape))];
         readInto(MemorySegment.ofArray(bytes));
         return from(device, dtype, shape, MemorySegment.ofArray(bytes));
     }
@@ -396,7 +396,8 @@ public final class Tensor implements AutoCloseable {
     public String preview(int count) {
         int n = (int) Math.min(count, size());
         return Tape.noGrad(() -> Scope.run(() -> {
-            Tensor head = reshape(Shape.of(Math.toIntExact(size()))).narrow(0, 0, n);
+            Tensor plain = dtype.isQuantized() ? cast(DType.F32) : this;
+            Tensor head = plain.reshape(Shape.of(Math.toIntExact(size()))).narrow(0, 0, n);
             return (dtype == DType.I32 ? Arrays.toString(head.toInts()) : Arrays.toString(head.toFloats()))
                     + (n < size() ? " ... " + size() + " in all" : "");
         }));
@@ -529,9 +530,18 @@ public final class Tensor implements AutoCloseable {
         return run(new Elementwise.Where(this, a, b));
     }
 
-    /** The same numbers in another dtype; this tensor if it has it already. */
+    /**
+     * The same numbers in another dtype; this tensor if it has it already. Numbers become quantised by blocks along the
+     * innermost dimension.
+     */
     public Tensor cast(DType to) {
-        return to == dtype ? this : run(new Elementwise.Cast(this, to));
+        if (to == dtype) {
+            return this;
+        }
+        if (dtype.isQuantized() && !packed && shape.rank() == 2) {
+            return run(new Elementwise.Cast(transpose(0, 1), to)).transpose(0, 1);
+        }
+        return run(new Elementwise.Cast(this, to));
     }
 
     /** Sets elements to 0 with probability p and divides the rest by 1 - p; the stream picks the random numbers. */

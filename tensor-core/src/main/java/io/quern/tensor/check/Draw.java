@@ -50,6 +50,17 @@ public final class Draw {
         return draw(other, dims, () -> other == DType.I32 ? rng.nextInt(19) - 9 : rng.nextGaussian());
     }
 
+    /** Normal numbers of size 1/4 in a quantised dtype: sums over its long blocks then stay near 1. */
+    public Tensor quantized(DType type, int... dims) {
+        float[] x = new float[Math.toIntExact(Shape.of(dims).size())];
+        for (int i = 0; i < x.length; i++) {
+            x[i] = (float) rng.nextGaussian() / 4;
+        }
+        try (Tensor wide = Tensor.of(x, dims)) {
+            return wide.cast(type).to(device);
+        }
+    }
+
     /** I32 numbers in [0, bound). */
     public Tensor ints(int bound, int... dims) {
         return draw(DType.I32, dims, () -> rng.nextInt(bound));
@@ -94,6 +105,7 @@ public final class Draw {
             case F64 -> MemorySegment.ofArray(x);
             case BF16, F16 -> MemorySegment.ofArray(halves);
             case I32 -> MemorySegment.ofArray(ints);
+            case Q8_0, Q4_0, Q4_K, Q6_K -> throw new IllegalArgumentException("drawn by quantized()");
         };
     }
 }

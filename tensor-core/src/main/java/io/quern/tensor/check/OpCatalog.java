@@ -14,12 +14,24 @@ public final class OpCatalog {
     static final int[] LENGTHS = {1, 3, 15, 16, 17, 63, 64, 65, 257};
 
     private static final List<OpCase> ALL = collect();
+    private static final List<OpCase> QUANTIZED = collectQuantized();
 
     private OpCatalog() {}
 
-    /** All cases; their names are unique. */
+    /** All cases of numbers of one width, which every device must run; their names are unique. */
     public static List<OpCase> all() {
         return ALL;
+    }
+
+    /** Cases with weights of fewer bits than the numbers they meet, for devices that have them; as {@link #all()}. */
+    public static List<OpCase> quantized() {
+        return QUANTIZED;
+    }
+
+    private static List<OpCase> collectQuantized() {
+        List<OpCase> all = new ArrayList<>();
+        QuantizedCases.addTo(all);
+        return distinct(all);
     }
 
     private static List<OpCase> collect() {
@@ -33,6 +45,10 @@ public final class OpCatalog {
         ViewCases.addTo(all);
         LossCases.addTo(all);
         UpdateCases.addTo(all);
+        return distinct(all);
+    }
+
+    private static List<OpCase> distinct(List<OpCase> all) {
         Set<String> names = new HashSet<>();
         for (OpCase c : all) {
             if (!names.add(c.name())) {

@@ -47,7 +47,7 @@ public record Tolerance(double abs, double rel) {
             case F32 -> 0x1p-23;
             case F16 -> 0x1p-10;
             case BF16 -> 0x1p-7;
-            case I32 -> 0;
+            case I32, Q8_0, Q4_0, Q4_K, Q6_K -> 0;
         };
     }
 

@@ -9,6 +9,7 @@ import static jdk.incubator.vector.VectorOperators.ZERO_EXTEND_S2I;
 import io.quern.tensor.DType;
 import io.quern.tensor.Device;
 import io.quern.tensor.Tensor;
+import io.quern.tensor.quant.Blocks;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
@@ -21,6 +22,7 @@ import jdk.incubator.vector.VectorSpecies;
  * Vector API does not have.
  */
 final class CastKernels {
+    /** A multiple of the blocks of quantised types. */
     private static final int BLOCK = 2048;
 
     /** As many 16-bit words as there are floats in a vector. */
@@ -43,7 +45,7 @@ final class CastKernels {
             Buffers buffers = new Buffers();
             for (long i = first; i < end; i += BLOCK) {
                 int n = (int) Math.min(BLOCK, end - i);
-                block(source, f + i * source.bytes(), target, t + i * target.bytes(), n, buffers);
+                block(source, f + source.bytes(i), target, t + target.bytes(i), n, buffers);
             }
         });
     }
@@ -78,8 +80,15 @@ final class CastKernels {
     static final class Buffers {
         private final float[] floats = new float[BLOCK];
         private final short[] halves = new short[BLOCK];
+        private byte[] blocks;
         private double[] doubles;
         private int[] ints;
+
+        private byte[] blocks() {
+            return blocks == null
+                    ? blocks = new byte[BLOCK / DType.Q8_0.blockSize() * DType.Q8_0.blockBytes()]
+                    : blocks;
+        }
 
         private double[] doubles() {
             return doubles == null ? doubles = new double[BLOCK] : doubles;
@@ -93,7 +102,9 @@ final class CastKernels {
     /** Converts {@code n} elements, up to {@link #BLOCK}, at one address to those at another. */
     static void block(DType source, long from, DType target, long to, int n, Buffers b) {
         if (source == target) {
-            OffHeap.copy(from, to, (long) n * source.bytes());
+            OffHeap.copy(from, to, source.bytes(n));
+        } else if (target.isQuantized()) {
+            quantize(source, from, target, to, n, b);
         } else if (source == DType.F64) {
             OffHeap.read(from, b.doubles(), 0, n);
             fromDoubles(b, target, to, n);
@@ -109,6 +120,11 @@ final class CastKernels {
     private static void readFloats(DType source, long from, Buffers b, int n) {
         if (source == DType.F32) {
             OffHeap.read(from, b.floats, 0, n);
+            return;
+        }
+        if (source.isQuantized()) {
+            OffHeap.read(from, b.blocks(), 0, (int) source.bytes(n));
+            Blocks.dequantize(source, b.blocks, 0, n, b.floats, 0);
             return;
         }
         OffHeap.read(from, b.halves, 0, n);
@@ -138,7 +154,31 @@ final class CastKernels {
                 toInts(b.floats, b.ints(), n);
                 OffHeap.write(b.ints, 0, to, n);
             }
+            case Q8_0, Q4_0, Q4_K, Q6_K -> {
+                Blocks.quantize(target, b.floats, 0, n, b.blocks(), 0);
+                OffHeap.write(b.blocks, 0, to, (int) target.bytes(n));
+            }
         }
+    }
+
+    /** Whole blocks, by way of floats. */
+    private static void quantize(DType source, long from, DType target, long to, int n, Buffers b) {
+        switch (source) {
+            case F64 -> {
+                OffHeap.read(from, b.doubles(), 0, n);
+                for (int i = 0; i < n; i++) {
+                    b.floats[i] = (float) b.doubles[i];
+                }
+            }
+            case I32 -> {
+                OffHeap.read(from, b.ints(), 0, n);
+                for (int i = 0; i < n; i++) {
+                    b.floats[i] = b.ints[i];
+                }
+            }
+            default -> readFloats(source, from, b, n);
+        }
+        writeFloats(b, target, to, n);
     }
 
     private static void fromF16(short[] bits, float[] x, int n) {

@@ -54,6 +54,11 @@ final class CpuBackend implements Backend {
     }
 
     @Override
+    public boolean hasQuantized() {
+        return true;
+    }
+
+    @Override
     public MemoryStats memory() {
         return pool.stats();
     }

@@ -1,7 +1,9 @@
 package io.quern.tensor.cpu;
 
+import io.quern.tensor.DType;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.op.Index;
+import io.quern.tensor.quant.Blocks;
 
 /** Operations that move elements; all but the gradient copy bits, in every dtype. */
 final class IndexKernels {
@@ -33,6 +35,10 @@ final class IndexKernels {
 
     private static void embedding(Tensor table, Tensor ids, Tensor out) {
         int[] id = ids("embedding", ids, table.dim(0));
+        if (table.dtype().isQuantized()) {
+            quantizedRows(table, id, out);
+            return;
+        }
         long rowBytes = (long) table.dim(1) * table.dtype().bytes();
         long from = table.address();
         long to = out.address();
@@ -40,6 +46,24 @@ final class IndexKernels {
             for (int i = (int) first; i < end; i++) {
                 OffHeap.copy(from + id[i] * rowBytes, to + i * rowBytes, rowBytes);
             }
+        });
+    }
+
+    private static void quantizedRows(Tensor table, int[] id, Tensor out) {
+        DType type = table.dtype();
+        int c = table.dim(1);
+        int rowBytes = (int) type.bytes(c);
+        long from = table.address();
+        long to = out.address();
+        Workers.ranges(id.length, Math.max(1, ElementwiseKernels.CHUNK / Math.max(1, c)), (first, end) -> {
+            byte[] blocks = new byte[rowBytes];
+            float[] row = GemmScratch.take(Math.max(1, c));
+            for (int i = (int) first; i < end; i++) {
+                OffHeap.read(from + (long) id[i] * rowBytes, blocks, 0, rowBytes);
+                Blocks.dequantize(type, blocks, 0, c, row, 0);
+                OffHeap.write(row, 0, to + 4L * i * c, c);
+            }
+            GemmScratch.give(row);
         });
     }
 

@@ -80,6 +80,26 @@ final class MatMulKernels {
         }
     }
 
+    /**
+     * F32 times a weight [K, N] of fewer bits, which is widened: quantised ones first, BF16 and F16 while they are packed.
+     */
+    static void weights(Tensor a, Tensor b, Tensor bias, Tensor out) {
+        if (out.size() == 0) {
+            return;
+        }
+        if (CastKernels.isHalf(b.dtype()) && oneMatrix(a, b, out)) {
+            rows(b.dtype(), a, b, bias == null ? 0 : bias.address(), out);
+        } else if (b.dtype().isQuantized()) {
+            try (Tensor wide = CastKernels.widened(b.transpose(0, 1))) { // [N, K]
+                run(a, wide.transpose(0, 1), bias, out);
+            }
+        } else {
+            try (Tensor wide = CastKernels.widened(b)) {
+                run(a, wide, bias, out);
+            }
+        }
+    }
+
     /** Whether all rows of a lie at one distance and meet the same matrix b. */
     private static boolean oneMatrix(Tensor a, Tensor b, Tensor out) {
         for (int i = 0; i < b.shape().rank() - 2; i++) {

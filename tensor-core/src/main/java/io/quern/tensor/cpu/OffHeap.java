@@ -67,6 +67,16 @@ public final class OffHeap {
         MemorySegment.copy(from, at, ALL, DOUBLE, address, count);
     }
 
+    /** Copies {@code count} bytes at {@code address} into {@code to}, from index {@code at} on. */
+    public static void read(long address, byte[] to, int at, int count) {
+        MemorySegment.copy(ALL, ValueLayout.JAVA_BYTE, address, to, at, count);
+    }
+
+    /** Copies {@code count} bytes of {@code from}, from index {@code at} on, to {@code address}. */
+    public static void write(byte[] from, int at, long address, int count) {
+        MemorySegment.copy(from, at, ALL, ValueLayout.JAVA_BYTE, address, count);
+    }
+
     /** Copies {@code bytes} bytes; the ranges may overlap. */
     public static void copy(long from, long to, long bytes) {
         MemorySegment.copy(ALL, from, ALL, to, bytes);

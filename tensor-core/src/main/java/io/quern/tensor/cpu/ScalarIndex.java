@@ -19,12 +19,27 @@ final class ScalarIndex {
     }
 
     private static void embedding(Tensor table, Tensor ids, Tensor out) {
-        long rowBytes = (long) table.dim(1) * table.dtype().bytes();
+        long rowBytes = table.dtype().bytes(table.dim(1));
         int[] id = ScalarMemory.readInts(ids);
+        if (table.dtype().isQuantized()) {
+            quantizedRows(table, ids, id, out);
+            return;
+        }
         for (int i = 0; i < id.length; i++) {
             checkId("embedding", id[i], i, ids, table.dim(0));
             OffHeap.copy(table.address() + id[i] * rowBytes, out.address() + i * rowBytes, rowBytes);
         }
+    }
+
+    private static void quantizedRows(Tensor table, Tensor ids, int[] id, Tensor out) {
+        double[] rows = ScalarMemory.read(table);
+        int c = table.dim(1);
+        double[] x = new double[Math.toIntExact(out.size())];
+        for (int i = 0; i < id.length; i++) {
+            checkId("embedding", id[i], i, ids, table.dim(0));
+            System.arraycopy(rows, id[i] * c, x, i * c, c);
+        }
+        ScalarMemory.write(x, out);
     }
 
     private static void embeddingGrad(Tensor ids, Tensor dy, Tensor out) {
@@ -75,11 +90,11 @@ final class ScalarIndex {
 
     /** Copies the elements of one view to another of equal shape and dtype. */
     static void copy(Tensor from, Tensor to) {
-        int bytes = from.dtype().bytes();
         if (from.isPacked() && to.isPacked()) {
-            OffHeap.copy(from.address(), to.address(), from.size() * bytes);
+            OffHeap.copy(from.address(), to.address(), from.dtype().bytes(from.size()));
             return;
         }
+        int bytes = from.dtype().bytes();
         if (from.size() == 0) {
             return;
         }

@@ -3,6 +3,7 @@ package io.quern.tensor.cpu;
 import io.quern.tensor.DType;
 import io.quern.tensor.Shape;
 import io.quern.tensor.Tensor;
+import io.quern.tensor.quant.Blocks;
 
 /**
  * Tensor memory as row-major {@code double[]} and back. Every F32, BF16, F16 and I32 is exact in a double; writing rounds
@@ -21,6 +22,9 @@ final class ScalarMemory {
             readRun(t.dtype(), t.address(), x);
             return x;
         }
+        if (t.dtype().isQuantized()) {
+            return transposed(read(t.transpose(0, 1)), t.dim(1), t.dim(0));
+        }
         int bytes = t.dtype().bytes();
         long[] rows = rowOffsets(t);
         int n = x.length / rows.length;
@@ -31,6 +35,17 @@ final class ScalarMemory {
             }
         }
         return x;
+    }
+
+    /** Columns of a row-major matrix one after the other. */
+    private static double[] transposed(double[] x, int rows, int columns) {
+        double[] y = new double[x.length];
+        for (int i = 0; i < rows; i++) {
+            for (int j = 0; j < columns; j++) {
+                y[j * rows + i] = x[i * columns + j];
+            }
+        }
+        return y;
     }
 
     /** All elements, or null for an absent operand. */
@@ -144,6 +159,15 @@ final class ScalarMemory {
                     x[i] = dtype == DType.F16 ? Float.float16ToFloat(f[i]) : fromBf16(f[i]);
                 }
             }
+            case Q8_0, Q4_0, Q4_K, Q6_K -> {
+                byte[] blocks = new byte[Math.toIntExact(dtype.bytes(x.length))];
+                float[] f = new float[x.length];
+                OffHeap.read(address, blocks, 0, blocks.length);
+                Blocks.dequantize(dtype, blocks, 0, x.length, f, 0);
+                for (int i = 0; i < x.length; i++) {
+                    x[i] = f[i];
+                }
+            }
         }
     }
 
@@ -171,6 +195,15 @@ final class ScalarMemory {
                 }
                 OffHeap.write(f, 0, address, f.length);
             }
+            case Q8_0, Q4_0, Q4_K, Q6_K -> {
+                float[] f = new float[x.length];
+                for (int i = 0; i < x.length; i++) {
+                    f[i] = (float) x[i];
+                }
+                byte[] blocks = new byte[Math.toIntExact(dtype.bytes(x.length))];
+                Blocks.quantize(dtype, f, 0, f.length, blocks, 0);
+                OffHeap.write(blocks, 0, address, blocks.length);
+            }
         }
     }
 
@@ -181,6 +214,7 @@ final class ScalarMemory {
             case BF16 -> fromBf16(OffHeap.getShort(address));
             case F16 -> Float.float16ToFloat(OffHeap.getShort(address));
             case I32 -> OffHeap.getInt(address);
+            case Q8_0, Q4_0, Q4_K, Q6_K -> throw new IllegalStateException(dtype + " has no single elements");
         };
     }
 
@@ -191,6 +225,7 @@ final class ScalarMemory {
             case BF16 -> OffHeap.setShort(address, toBf16(value));
             case F16 -> OffHeap.setShort(address, toF16(value));
             case I32 -> OffHeap.setInt(address, (int) value);
+            case Q8_0, Q4_0, Q4_K, Q6_K -> throw new IllegalStateException(dtype + " has no single elements");
         }
     }
 

@@ -32,6 +32,9 @@ final class VectorKernels implements Kernels {
             case Elementwise e -> compute(op, in, out);
             case Reduce.SquaredNorm s when !anyIs(DType.F64, in) -> ReduceKernels.run(s, in, out[0]);
             case Reduce r -> compute(op, in, out);
+            case MatMul m
+            when in[0].dtype() == DType.F32 && in[1].dtype() != DType.F32 ->
+                MatMulKernels.weights(in[0], in[1], in[2], out[0]);
             case MatMul m when CastKernels.isHalf(in[0].dtype()) -> MatMulKernels.halves(in[0], in[1], in[2], out[0]);
             case MatMul m -> compute(op, in, out);
             case Norm n -> compute(op, in, out);
@@ -56,6 +59,7 @@ final class VectorKernels implements Kernels {
             case F32 -> f32(op, in, out);
             case BF16, F16 -> widened(op, in, out);
             case F64 -> scalar.run(op, in, out);
+            case Q8_0, Q4_0, Q4_K, Q6_K -> throw new IllegalStateException(op.name() + " on " + dtype);
             case I32 -> {
                 if (op instanceof Elementwise.Where w) {
                     ElementwiseKernels.run(w, in, out[0]); // moves words of 32 bits, whatever they mean

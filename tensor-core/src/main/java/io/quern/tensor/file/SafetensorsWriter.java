@@ -49,7 +49,7 @@ public final class SafetensorsWriter {
         List<Part> parts = new ArrayList<>();
         tensors.forEach((name, t) -> {
             DType stored = type == null || !t.dtype().isFloating() ? t.dtype() : type;
-            parts.add(new Part(name, t, stored, t.size() * stored.bytes()));
+            parts.add(new Part(name, t, stored, stored.bytes(t.shape())));
         });
         parts.sort(Comparator.comparingInt((Part p) -> -p.type.bytes()).thenComparing(Part::name));
         byte[] header = header(parts, metadata);

@@ -1,6 +1,7 @@
 package io.quern.tensor.file;
 
 import io.quern.tensor.DType;
+import io.quern.tensor.TensorException;
 
 /** Element types that files hold, by the names of the safetensors format. */
 public enum StoredType {
@@ -46,6 +47,8 @@ public enum StoredType {
             case BF16 -> BF16;
             case F16 -> F16;
             case I32 -> I32;
+            case Q8_0, Q4_0, Q4_K, Q6_K ->
+                throw new TensorException("safetensors files hold no " + dtype + " numbers; cast them, or write GGUF");
         };
     }
 }

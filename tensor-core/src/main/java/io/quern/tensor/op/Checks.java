@@ -78,6 +78,11 @@ final class Checks {
         return Shape.of(dims);
     }
 
+    static TensorException quantizedHasNoGradient(String op, Tensor weight) {
+        return new TensorException(op + ": a quantised weight has no gradient; got " + weight.describe()
+                + ": freeze it, or cast it to F32");
+    }
+
     static List<Tensor> noGradient(String op) {
         throw new TensorException(
                 op + " has no gradient: second derivatives and in-place updates cannot be recorded; use Tape.noGrad");

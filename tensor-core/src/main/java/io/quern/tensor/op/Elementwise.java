@@ -300,7 +300,7 @@ public sealed interface Elementwise extends Op {
         }
     }
 
-    /** The same numbers in another dtype: rounded to nearest even, or towards zero into I32. */
+    /** The same numbers in another dtype: rounded to nearest even, towards zero into I32, by blocks into quantised ones. */
     record Cast(Tensor x, DType to) implements Elementwise {
         @Override
         public String name() {
@@ -315,6 +315,11 @@ public sealed interface Elementwise extends Op {
         @Override
         public List<Spec> outputs() {
             return List.of(new Spec(x.shape(), to));
+        }
+
+        @Override
+        public boolean takesQuantized(int i) {
+            return true;
         }
 
         @Override

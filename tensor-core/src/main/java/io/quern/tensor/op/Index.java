@@ -13,7 +13,7 @@ public sealed interface Index extends Op {
 
     /**
      * Rows of a table [V, C] by ids (I32, any shape): [ids..., C]. An id outside [0, V) is an error that names it and
-     * its position.
+     * its position. Rows of a quantised table become F32.
      */
     record Embedding(Tensor table, Tensor ids) implements Index {
         @Override
@@ -33,7 +33,12 @@ public sealed interface Index extends Op {
             int[] dims = new int[ids.shape().rank() + 1];
             System.arraycopy(ids.shape().dims(), 0, dims, 0, dims.length - 1);
             dims[dims.length - 1] = table.shape().dim(1);
-            return List.of(new Spec(Shape.of(dims), table.dtype()));
+            return List.of(new Spec(Shape.of(dims), table.dtype().isQuantized() ? DType.F32 : table.dtype()));
+        }
+
+        @Override
+        public boolean takesQuantized(int i) {
+            return i == 0;
         }
 
         @Override
@@ -43,6 +48,9 @@ public sealed interface Index extends Op {
 
         @Override
         public List<Tensor> gradient(Backward b) {
+            if (table.dtype().isQuantized()) {
+                throw Checks.quantizedHasNoGradient(name(), table);
+            }
             return asList(
                     Tensor.run(
                             new EmbeddingGrad(ids, b.gradient(0), table.shape().dim(0))),
@@ -51,7 +59,10 @@ public sealed interface Index extends Op {
 
         @Override
         public long bytes() {
-            return 2 * ids.shape().size() * table.shape().dim(1) * table.dtype().bytes()
+            long numbers = ids.shape().size() * table.shape().dim(1);
+            DType result = table.dtype().isQuantized() ? DType.F32 : table.dtype();
+            return table.dtype().bytes(numbers)
+                    + result.bytes(numbers)
                     + ids.shape().size() * 4;
         }
     }
@@ -148,7 +159,15 @@ public sealed interface Index extends Op {
 
         @Override
         public List<Spec> outputs() {
+            if (x.dtype().isQuantized() && !x.isPacked()) {
+                throw Checks.error(name(), "blocks cannot be put in another order; cast to F32 before transposing", x);
+            }
             return List.of(new Spec(x.shape(), x.dtype()));
+        }
+
+        @Override
+        public boolean takesQuantized(int i) {
+            return true;
         }
 
         @Override

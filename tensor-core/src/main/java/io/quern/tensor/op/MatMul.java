@@ -2,6 +2,7 @@ package io.quern.tensor.op;
 
 import static java.util.Arrays.asList;
 
+import io.quern.tensor.DType;
 import io.quern.tensor.Shape;
 import io.quern.tensor.Tensor;
 import java.util.List;
@@ -9,6 +10,9 @@ import java.util.List;
 /**
  * Matrix product a [..., M, K] times b [..., K, N], plus an optional bias [N]: [..., M, N]. The outer dimensions
  * broadcast; a transposed operand is a view, which the kernels read as it is.
+ *
+ * <p>A weight b [K, N] may be narrower than a: BF16, F16 or quantised, with a, the bias and the result in F32 (F64 for
+ * references). The blocks of a quantised weight lie along K, so it is the transpose of a packed [N, K]; it has no gradient.
  */
 public record MatMul(Tensor a, Tensor b, Tensor bias) implements Op {
     @Override
@@ -29,7 +33,9 @@ public record MatMul(Tensor a, Tensor b, Tensor bias) implements Op {
     @Override
     public List<Spec> outputs() {
         Checks.floating(name(), a);
-        Checks.sameDType(name(), a, b);
+        if (a.dtype() != b.dtype()) {
+            checkWeight();
+        }
         Checks.atLeastRank(name(), 2, a);
         Checks.atLeastRank(name(), 2, b);
         int k = a.shape().dim(-1);
@@ -57,9 +63,29 @@ public record MatMul(Tensor a, Tensor b, Tensor bias) implements Op {
         return List.of(new Spec(Shape.of(dims), a.dtype()));
     }
 
+    private void checkWeight() {
+        DType wide = a.dtype();
+        DType type = b.dtype();
+        boolean narrower = type == DType.BF16 || type == DType.F16 || type.isQuantized();
+        if (!narrower || wide != DType.F32 && wide != DType.F64) {
+            throw Checks.error(
+                    name(), "dtypes must agree, or be F32 times a BF16, F16 or quantised weight (cast one)", a, b);
+        }
+        Checks.rank(name(), 2, b);
+        if (type.isQuantized() && b.stride(0) != 1) {
+            throw Checks.error(
+                    name(), "the blocks of a quantised weight must lie along K: pass the transpose of [N, K]", a, b);
+        }
+    }
+
+    @Override
+    public boolean takesQuantized(int i) {
+        return i == 1;
+    }
+
     @Override
     public Saves saves() {
-        return Saves.inputs(0, 1);
+        return b.dtype().isQuantized() ? Saves.inputs(1) : Saves.inputs(0, 1);
     }
 
     @Override
@@ -70,13 +96,18 @@ public record MatMul(Tensor a, Tensor b, Tensor bias) implements Op {
         Tensor db = null;
         Tensor dbias = back.wants(2) ? dy.sumTo(Shape.of(n)) : null;
         if (back.wants(0)) {
-            da = dy.matmul(b.transpose(-1, -2)).sumTo(a.shape());
+            Tensor bt = b.transpose(-1, -2);
+            da = dy.matmul(bt.dtype().isQuantized() ? bt.cast(dy.dtype()) : bt).sumTo(a.shape());
         }
         if (back.wants(1)) {
+            if (b.dtype().isQuantized()) {
+                throw Checks.quantizedHasNoGradient(name(), b);
+            }
             // With one matrix for the whole batch the sum over the batch is part of the product.
             db = b.shape().rank() == 2
                     ? rows(a).transpose(0, 1).matmul(rows(dy))
                     : a.transpose(-1, -2).matmul(dy).sumTo(b.shape());
+            db = db.cast(b.dtype());
         }
         return asList(da, db, dbias);
     }

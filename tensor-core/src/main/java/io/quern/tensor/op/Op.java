@@ -77,6 +77,11 @@ public sealed interface Op permits Elementwise, Reduce, MatMul, Norm, Attention,
         return Layout.PACKED;
     }
 
+    /** Whether operand {@code i} may be quantised. */
+    default boolean takesQuantized(int i) {
+        return false;
+    }
+
     /** What the tape keeps for {@link #gradient}. */
     Saves saves();
 
@@ -96,10 +101,10 @@ public sealed interface Op permits Elementwise, Reduce, MatMul, Norm, Attention,
     default long bytes() {
         long n = 0;
         for (Tensor t : inputs()) {
-            n += t == null ? 0 : t.shape().size() * t.dtype().bytes();
+            n += t == null ? 0 : t.dtype().bytes(t.shape().size());
         }
         for (Spec s : outputs()) {
-            n += s.shape().size() * s.dtype().bytes();
+            n += s.dtype().bytes(s.shape().size());
         }
         return n;
     }

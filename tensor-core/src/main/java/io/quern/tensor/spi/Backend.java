@@ -32,6 +32,11 @@ public interface Backend {
     /** Copies from host memory to the device; the host memory may be reused on return. */
     void write(MemorySegment source, Buffer target, long byteOffset);
 
+    /** Whether operations take quantised weights here; such tensors can be stored on any device. */
+    default boolean hasQuantized() {
+        return false;
+    }
+
     /** Counters of this device's memory. */
     MemoryStats memory();
 

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.TestFactory;
 class GradCheckTest {
     @TestFactory
     Stream<DynamicTest> gradientsMatchDifferences() {
-        return OpCatalog.all().stream()
+        return Stream.concat(OpCatalog.all().stream(), OpCatalog.quantized().stream())
                 .filter(c -> !c.differentiable().isEmpty())
                 .map(c -> dynamicTest(c.name(), () -> {
                     List<Compare.Result> results = GradCheck.check(c, 5);

@@ -205,7 +205,7 @@ final class GuardedBackend implements Backend {
     private static boolean gapsUntouched(
             Tensor t, Map<GuardedBuffer, byte[]> before, Map<GuardedBuffer, byte[]> after) {
         if (t.size() == 0
-                || t.isPacked() && t.size() * t.dtype().bytes() == t.buffer().bytes()) {
+                || t.isPacked() && t.dtype().bytes(t.size()) == t.buffer().bytes()) {
             return true;
         }
         GuardedBuffer buffer = (GuardedBuffer) t.buffer();
@@ -254,6 +254,11 @@ final class GuardedBackend implements Backend {
     public void write(MemorySegment source, Buffer target, long byteOffset) {
         java.util.Objects.checkFromIndexSize(byteOffset, source.byteSize(), target.bytes());
         MemorySegment.copy(source, 0, OffHeap.ALL, target.address() + byteOffset, source.byteSize());
+    }
+
+    @Override
+    public boolean hasQuantized() {
+        return true;
     }
 
     @Override

@@ -34,7 +34,7 @@ class KernelsTest {
 
     @TestFactory
     Stream<DynamicTest> vectorKernelsAgreeWithTheirTwins() {
-        return OpCatalog.all().stream()
+        return Stream.concat(OpCatalog.all().stream(), OpCatalog.quantized().stream())
                 .map(c -> dynamicTest(c.name(), () -> {
                     for (DType dtype : c.dtypes()) {
                         Scope.run(() -> {
@@ -60,7 +60,7 @@ class KernelsTest {
 
     @TestFactory
     Stream<DynamicTest> twinsAgreeWithFloat64() {
-        return OpCatalog.all().stream()
+        return Stream.concat(OpCatalog.all().stream(), OpCatalog.quantized().stream())
                 .map(c -> dynamicTest(c.name(), () -> {
                     for (DType dtype : c.dtypes()) {
                         if (dtype.isFloating() && dtype != DType.F64) {

@@ -170,7 +170,7 @@ public final class ModelDir {
                     case F32 -> "float32";
                     case BF16 -> "bfloat16";
                     case F16 -> "float16";
-                    case F64, I32 ->
+                    case F64, I32, Q8_0, Q4_0, Q4_K, Q6_K ->
                         throw new IllegalArgumentException("weights are stored as F32, BF16 or F16, not " + stored);
                 });
         try {
