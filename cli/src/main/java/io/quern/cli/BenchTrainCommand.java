@@ -16,6 +16,7 @@ import io.quern.transformer.CausalLanguageModel;
 import io.quern.transformer.hub.Purpose;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.OptionalDouble;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -136,6 +137,8 @@ final class BenchTrainCommand implements Callable<Integer> {
             line.put("tok_s_sd", rates.deviation());
             line.put("tok_s_median", rates.median());
             line.put("peak_mib", peak / (double) (1 << 20));
+            OptionalDouble resident = ProcessMemory.peakMib();
+            line.put("rss_peak_mib", resident.isPresent() ? resident.getAsDouble() : null);
             line.put("heap_bytes_per_step", heapBytes);
             line.put("gc_count", heap.collections());
             line.put("first_loss", firstLoss);
