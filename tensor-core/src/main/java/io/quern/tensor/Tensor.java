@@ -1,6 +1,7 @@
 package io.quern.tensor;
 
 import io.quern.tensor.op.Attention;
+import io.quern.tensor.op.Conv;
 import io.quern.tensor.op.Elementwise;
 import io.quern.tensor.op.Elementwise.BinaryKind;
 import io.quern.tensor.op.Elementwise.UnaryKind;
@@ -646,6 +647,11 @@ public final class Tensor implements AutoCloseable {
     /** With this [B, T, H, D] as queries; see {@link Attention.Forward}. */
     public Tensor attention(Tensor k, Tensor v, Tensor keyMask, Attention.Options options) {
         return run(new Attention.Forward(this, k, v, keyMask, null, options));
+    }
+
+    /** With this [N, C, H, W] and a weight [O, C / groups, KH, KW]; the bias [O] may be null. */
+    public Tensor conv2d(Tensor weight, Tensor bias, Conv.Geometry geometry) {
+        return run(new Conv.Forward(this, weight, bias, geometry));
     }
 
     /** With this as table [V, C]: rows by ids (I32). */

@@ -41,6 +41,8 @@ public final class OpCatalog {
         MatMulCases.addTo(all);
         NormCases.addTo(all);
         AttentionCases.addTo(all);
+        ConvCases.addTo(all);
+        PoolCases.addTo(all);
         IndexCases.addTo(all);
         ViewCases.addTo(all);
         LossCases.addTo(all);

@@ -3,6 +3,7 @@ package io.quern.tensor.check;
 import io.quern.tensor.DType;
 import io.quern.tensor.Shape;
 import io.quern.tensor.op.Attention;
+import io.quern.tensor.op.Conv;
 import io.quern.tensor.op.CustomOp;
 import io.quern.tensor.op.Elementwise;
 import io.quern.tensor.op.Index;
@@ -10,6 +11,7 @@ import io.quern.tensor.op.Loss;
 import io.quern.tensor.op.MatMul;
 import io.quern.tensor.op.Norm;
 import io.quern.tensor.op.Op;
+import io.quern.tensor.op.Pool;
 import io.quern.tensor.op.Reduce;
 import io.quern.tensor.op.Update;
 import io.quern.tensor.op.View;
@@ -76,6 +78,8 @@ public record Tolerance(double abs, double rel) {
             case MatMul m -> false;
             case Norm n -> false;
             case Attention a -> false;
+            case Conv c -> false;
+            case Pool p -> p instanceof Pool.Max;
             case Loss l -> false;
             case CustomOp c -> false;
         };
@@ -123,6 +127,13 @@ public record Tolerance(double abs, double rel) {
                         yield (d + sums) * Math.sqrt(d);
                     }
                 };
+            case Conv c ->
+                switch (c) {
+                    case Conv.Forward f -> seen(c.w().dim(1), c.w());
+                    case Conv.InputGrad g -> seen(c.w().dim(0) / c.geometry().groups(), c.w());
+                    case Conv.WeightGrad g -> c.y().size() / c.y().dim(1);
+                };
+            case Pool p -> (double) p.rows().longest() * p.columns().longest();
             case Index.EmbeddingGrad e -> e.ids().size();
             case Index i -> 0;
             case View v -> 0;
@@ -134,6 +145,10 @@ public record Tolerance(double abs, double rel) {
             case Update u -> ROUNDINGS;
             case CustomOp c -> ROUNDINGS;
         };
+    }
+
+    private static long seen(int planes, Shape kernel) {
+        return (long) planes * kernel.dim(2) * kernel.dim(3);
     }
 
     private static long rows(Shape shape) {

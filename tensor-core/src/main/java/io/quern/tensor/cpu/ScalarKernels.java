@@ -2,6 +2,7 @@ package io.quern.tensor.cpu;
 
 import io.quern.tensor.Tensor;
 import io.quern.tensor.op.Attention;
+import io.quern.tensor.op.Conv;
 import io.quern.tensor.op.CustomOp;
 import io.quern.tensor.op.Elementwise;
 import io.quern.tensor.op.Index;
@@ -9,6 +10,7 @@ import io.quern.tensor.op.Loss;
 import io.quern.tensor.op.MatMul;
 import io.quern.tensor.op.Norm;
 import io.quern.tensor.op.Op;
+import io.quern.tensor.op.Pool;
 import io.quern.tensor.op.Reduce;
 import io.quern.tensor.op.Update;
 import io.quern.tensor.op.View;
@@ -27,6 +29,8 @@ final class ScalarKernels implements Kernels {
             case MatMul m -> ScalarMatMul.run(in[0], in[1], in[2], out[0]);
             case Norm n -> ScalarNorm.run(n, in, out);
             case Attention a -> ScalarAttention.run(a, in, out);
+            case Conv c -> ScalarConv.run(c, in, out[0]);
+            case Pool p -> ScalarPool.run(p, in, out);
             case Index i -> ScalarIndex.run(i, in, out[0]);
             case Loss l -> ScalarLoss.run(l, in, out);
             case Update u -> ScalarUpdate.run(u, in);

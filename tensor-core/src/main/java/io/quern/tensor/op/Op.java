@@ -9,7 +9,8 @@ import java.util.List;
  * One operation with its operands: the call, the tape's node and the backend's case are this one object. Everything that
  * is known about an operation is written here once; kernels are the backends'.
  */
-public sealed interface Op permits Elementwise, Reduce, MatMul, Norm, Attention, Index, View, Loss, Update, CustomOp {
+public sealed interface Op
+        permits Elementwise, Reduce, MatMul, Norm, Attention, Conv, Pool, Index, View, Loss, Update, CustomOp {
 
     /** What a kernel can take as an operand; the engine packs a view that does not fit. */
     enum Layout {
