@@ -4,7 +4,6 @@ import io.quern.tensor.DType;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
-import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
@@ -42,33 +41,33 @@ final class GemmLoad {
     }
 
     private static void f16(long address, int count, float[] to, int at) {
-        int i = 0;
-        for (; i <= count - L; i += L) {
-            f16(address + 2L * i).intoArray(to, at + i);
+        short[] words = GemmScratch.takeShorts(count);
+        f16(address, 0, 1, count, words, to, at);
+        GemmScratch.give(words);
+    }
+
+    /**
+     * Reads {@code rows} stretches of {@code count} adjacent f16 numbers, {@code step} bytes apart, one after the other.
+     *
+     * @param words scratch for all of them
+     */
+    static void f16(long address, long step, int rows, int count, short[] words, float[] to, int at) {
+        for (int r = 0; r < rows; r++) {
+            OffHeap.read(address + r * step, words, r * count, count);
         }
-        for (; i < count; i++) {
-            to[at + i] = Float.float16ToFloat(OffHeap.getShort(address + 2L * i));
+        widen(words, rows * count, to, at);
+    }
+
+    /** A loop over heap arrays, which the compiler turns into the processor's conversions. */
+    private static void widen(short[] words, int count, float[] to, int at) {
+        for (int i = 0; i < count; i++) {
+            to[at + i] = Float.float16ToFloat(words[i]);
         }
     }
 
     /** A vector of bf16 numbers: the upper halves of f32 ones. */
     static FloatVector bf16(long address) {
         return words(address).lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-    }
-
-    /**
-     * A vector of f16 numbers. Moving exponent and fraction to their places in f32 leaves the exponent short by the
-     * difference of the biases, 112; multiplying by 2^112 mends that, for subnormal numbers too. Infinity and NaN, the
-     * highest exponent, get f32's highest instead.
-     */
-    static FloatVector f16(long address) {
-        IntVector word = words(address);
-        IntVector sign = word.and(0x8000).lanewise(VectorOperators.LSHL, 16);
-        IntVector rest = word.and(0x7fff);
-        IntVector moved = rest.lanewise(VectorOperators.LSHL, 13);
-        VectorMask<Integer> special = rest.compare(VectorOperators.GE, 0x7c00);
-        IntVector scaled = moved.reinterpretAsFloats().mul(0x1p112f).reinterpretAsInts();
-        return scaled.blend(moved.or(0x7f800000), special).or(sign).reinterpretAsFloats();
     }
 
     private static IntVector words(long address) {

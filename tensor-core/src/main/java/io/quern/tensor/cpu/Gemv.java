@@ -4,18 +4,15 @@ import java.util.function.IntConsumer;
 
 /**
  * Products with few rows of A, as in decoding: y[m, n] = x[m, k] W for 1 to {@link #ROWS} rows. Bound by reading W,
- * which happens once for all rows, without packing. Threads share out the columns of the result; no sum is split, so
- * the bits depend neither on the number of threads nor on the number of rows.
+ * which happens once for all rows, without packing. Work is cut by the shape of W alone, so the bits depend neither on
+ * the number of threads nor on the number of rows.
  */
 final class Gemv {
     /** Most rows that are faster here than in {@link GemmDriver}. */
     static final int ROWS = 8;
 
     /** Elements of W that are worth a task. */
-    private static final int TASK = 1 << 17;
-
-    /** Widest block of columns of W[k, n]; the sums for it stay in the first-level cache. */
-    private static final int WIDE = 1024;
+    static final int TASK = 1 << 17;
 
     private Gemv() {}
 
@@ -36,33 +33,39 @@ final class Gemv {
                     }
                 }
             }
-            boolean byRows = g.bRow() == 1 && (g.bCol() != 1 || g.n() == 1);
-            int wide = byRows
-                    ? Math.max(GemvRows.TOGETHER, GemmPack.up(TASK / g.k(), GemvRows.TOGETHER))
-                    : Math.min(WIDE, GemmPack.up((g.n() + 7) / 8, 64));
-            each(g, (g.n() + wide - 1) / wide, t -> {
-                int j = t * wide;
-                int columns = Math.min(wide, g.n() - j);
-                float[] y = GemmScratch.take(g.m() * columns);
-                if (byRows) {
-                    GemvRows.multiply(g, x, j, columns, y);
-                } else {
-                    GemvColumns.multiply(g, x, j, columns, y);
-                }
-                long bias = g.bias() == 0 ? 0 : g.bias() + 4L * j;
-                if (g.accumulate()) {
-                    GemmStore.add(y, columns, g.m(), columns, g.cAt(0, j), g.ldc(), bias);
-                } else {
-                    GemmStore.set(y, columns, g.m(), columns, g.cAt(0, j), g.ldc(), bias);
-                }
-                GemmScratch.give(y);
-            });
+            if (g.bRow() == 1 && (g.bCol() != 1 || g.n() == 1)) {
+                rows(g, x);
+            } else {
+                GemvColumns.run(g, x);
+            }
         } finally {
             GemmScratch.give(x);
         }
     }
 
-    private static void each(GemmCall g, int tasks, IntConsumer body) {
+    private static void rows(GemmCall g, float[] x) {
+        int wide = Math.max(GemvRows.TOGETHER, GemmPack.up(TASK / g.k(), GemvRows.TOGETHER));
+        each(g, (g.n() + wide - 1) / wide, t -> {
+            int j = t * wide;
+            int columns = Math.min(wide, g.n() - j);
+            float[] y = GemmScratch.take(g.m() * columns);
+            GemvRows.multiply(g, x, j, columns, y);
+            store(g, y, columns, j);
+            GemmScratch.give(y);
+        });
+    }
+
+    /** Puts {@code y[m, columns]} or adds it to columns {@code j ...} of C, with the bias. */
+    static void store(GemmCall g, float[] y, int columns, int j) {
+        long bias = g.bias() == 0 ? 0 : g.bias() + 4L * j;
+        if (g.accumulate()) {
+            GemmStore.add(y, columns, g.m(), columns, g.cAt(0, j), g.ldc(), bias);
+        } else {
+            GemmStore.set(y, columns, g.m(), columns, g.cAt(0, j), g.ldc(), bias);
+        }
+    }
+
+    static void each(GemmCall g, int tasks, IntConsumer body) {
         if (g.products() > TASK / 2) {
             Workers.parallelFor(tasks, body);
         } else {

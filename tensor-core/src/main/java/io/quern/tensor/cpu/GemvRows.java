@@ -1,12 +1,14 @@
 package io.quern.tensor.cpu;
 
+import io.quern.tensor.DType;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
  * y = x W for a W whose columns are contiguous, as linear layers hold it ([n, k] by rows): a dot product for each
  * element. The sum runs over k in the lanes of one vector; the lanes are added pairwise, then come the elements that
- * fill no vector. Not {@code reduceLanes}, which may add in any order and differs between interpreter and compiler.
+ * fill no vector. Four columns at a time, from the four quarters of the task: each is read on and on, which the
+ * processor's prefetching follows, where four neighbouring columns would make it start anew after each.
  */
 final class GemvRows {
     /** Dot products computed side by side. */
@@ -15,135 +17,92 @@ final class GemvRows {
     private static final VectorSpecies<Float> S = GemmLoad.F;
     private static final int L = S.length();
 
-    /** Elements of W widened at a time when several rows of x share them; they stay in the first-level cache. */
-    private static final int STAGE = 8192;
-
     private GemvRows() {}
 
     /** Columns {@code j0 to j0 + columns - 1} of the product, to {@code y[m, columns]}. */
     static void multiply(GemmCall g, float[] x, int j0, int columns, float[] y) {
-        if (g.m() == 1) {
-            one(g, x, j0, columns, y);
-        } else {
-            several(g, x, j0, columns, y);
-        }
-    }
-
-    private static void one(GemmCall g, float[] x, int j0, int columns, float[] y) {
-        int k = g.k();
+        int quarter = columns / TOGETHER;
         long step = g.bCol() * g.type().bytes();
-        float[] sums = new float[TOGETHER * L];
-        for (int j = 0; j < columns; j += TOGETHER) {
-            int some = Math.min(TOGETHER, columns - j);
-            long w = g.bAt(0, j0 + j);
-            // The last group repeats its last column rather than read beyond W.
-            long w1 = w + Math.min(1, some - 1) * step;
-            long w2 = w + Math.min(2, some - 1) * step;
-            long w3 = w + Math.min(3, some - 1) * step;
-            switch (g.type()) {
-                case BF16 -> dotBf16(k, x, w, w1, w2, w3, sums);
-                case F16 -> dotF16(k, x, w, w1, w2, w3, sums);
-                default -> dotF32(k, x, w, w1, w2, w3, sums);
-            }
-            for (int r = 0; r < some; r++) {
-                y[j + r] = finish(g, x, 0, sums, r * L, w + r * step);
-            }
+        boolean f16 = g.type() == DType.F16;
+        short[] words = f16 ? GemmScratch.takeShorts(TOGETHER * g.k()) : null;
+        float[] stage = f16 ? GemmScratch.take(TOGETHER * g.k()) : null;
+        float[] sums = GemmScratch.take(8 * L);
+        for (int j = 0; j < quarter; j++) {
+            four(g, x, g.bAt(0, j0 + j), quarter * step, y, j, quarter, columns, stage, words, sums);
+        }
+        for (int j = TOGETHER * quarter; j < columns; j++) {
+            four(g, x, g.bAt(0, j0 + j), 0, y, j, 0, columns, stage, words, sums);
+        }
+        if (g.k() % L != 0) {
+            tails(g, x, j0, columns, y);
+        }
+        GemmScratch.give(sums);
+        if (f16) {
+            GemmScratch.give(stage);
+            GemmScratch.give(words);
         }
     }
 
-    private static void dotF32(int k, float[] x, long w0, long w1, long w2, long w3, float[] sums) {
-        FloatVector s0 = FloatVector.zero(S);
-        FloatVector s1 = FloatVector.zero(S);
-        FloatVector s2 = FloatVector.zero(S);
-        FloatVector s3 = FloatVector.zero(S);
-        for (int p = 0; p <= k - L; p += L) {
-            FloatVector v = FloatVector.fromArray(S, x, p);
-            s0 = v.fma(FloatVector.fromMemorySegment(S, OffHeap.ALL, w0 + 4L * p, OffHeap.ORDER), s0);
-            s1 = v.fma(FloatVector.fromMemorySegment(S, OffHeap.ALL, w1 + 4L * p, OffHeap.ORDER), s1);
-            s2 = v.fma(FloatVector.fromMemorySegment(S, OffHeap.ALL, w2 + 4L * p, OffHeap.ORDER), s2);
-            s3 = v.fma(FloatVector.fromMemorySegment(S, OffHeap.ALL, w3 + 4L * p, OffHeap.ORDER), s3);
-        }
-        s0.intoArray(sums, 0);
-        s1.intoArray(sums, L);
-        s2.intoArray(sums, 2 * L);
-        s3.intoArray(sums, 3 * L);
-    }
-
-    private static void dotBf16(int k, float[] x, long w0, long w1, long w2, long w3, float[] sums) {
-        FloatVector s0 = FloatVector.zero(S);
-        FloatVector s1 = FloatVector.zero(S);
-        FloatVector s2 = FloatVector.zero(S);
-        FloatVector s3 = FloatVector.zero(S);
-        for (int p = 0; p <= k - L; p += L) {
-            FloatVector v = FloatVector.fromArray(S, x, p);
-            s0 = v.fma(GemmLoad.bf16(w0 + 2L * p), s0);
-            s1 = v.fma(GemmLoad.bf16(w1 + 2L * p), s1);
-            s2 = v.fma(GemmLoad.bf16(w2 + 2L * p), s2);
-            s3 = v.fma(GemmLoad.bf16(w3 + 2L * p), s3);
-        }
-        s0.intoArray(sums, 0);
-        s1.intoArray(sums, L);
-        s2.intoArray(sums, 2 * L);
-        s3.intoArray(sums, 3 * L);
-    }
-
-    private static void dotF16(int k, float[] x, long w0, long w1, long w2, long w3, float[] sums) {
-        FloatVector s0 = FloatVector.zero(S);
-        FloatVector s1 = FloatVector.zero(S);
-        FloatVector s2 = FloatVector.zero(S);
-        FloatVector s3 = FloatVector.zero(S);
-        for (int p = 0; p <= k - L; p += L) {
-            FloatVector v = FloatVector.fromArray(S, x, p);
-            s0 = v.fma(GemmLoad.f16(w0 + 2L * p), s0);
-            s1 = v.fma(GemmLoad.f16(w1 + 2L * p), s1);
-            s2 = v.fma(GemmLoad.f16(w2 + 2L * p), s2);
-            s3 = v.fma(GemmLoad.f16(w3 + 2L * p), s3);
-        }
-        s0.intoArray(sums, 0);
-        s1.intoArray(sums, L);
-        s2.intoArray(sums, 2 * L);
-        s3.intoArray(sums, 3 * L);
-    }
-
-    /** Widens some columns of W and takes them times four rows of x at a time. */
-    private static void several(GemmCall g, float[] x, int j0, int columns, float[] y) {
+    /** The whole vectors of four columns, {@code step} bytes apart in W and {@code apart} elements in y. */
+    private static void four(
+            GemmCall g,
+            float[] x,
+            long w,
+            long step,
+            float[] y,
+            int at,
+            int apart,
+            int columns,
+            float[] stage,
+            short[] words,
+            float[] sums) {
         int k = g.k();
-        int together = Math.max(1, Math.min(columns, STAGE / k));
-        float[] w = GemmScratch.take(together * k);
-        float[] sums = new float[4 * L];
-        for (int j = 0; j < columns; j += together) {
-            int some = Math.min(together, columns - j);
-            for (int r = 0; r < some; r++) {
-                GemmLoad.row(g.type(), g.bAt(0, j0 + j + r), k, w, r * k);
-            }
-            for (int i = 0; i < g.m(); i += 4) {
-                int rows = Math.min(4, g.m() - i);
-                int x1 = (i + Math.min(1, rows - 1)) * k;
-                int x2 = (i + Math.min(2, rows - 1)) * k;
-                int x3 = (i + Math.min(3, rows - 1)) * k;
-                for (int r = 0; r < some; r++) {
-                    dot(k, w, r * k, x, i * k, x1, x2, x3, sums);
-                    long at = g.bAt(0, j0 + j + r);
-                    for (int q = 0; q < rows; q++) {
-                        y[(i + q) * columns + j + r] = finish(g, x, (i + q) * k, sums, q * L, at);
-                    }
+        if (stage != null) {
+            GemmLoad.f16(w, step, TOGETHER, k, words, stage, 0);
+        }
+        int i = 0;
+        for (; i <= g.m() - 4; i += 4) {
+            for (int r = 0; r < TOGETHER; r += 2) {
+                long w0 = w + r * step;
+                switch (g.type()) {
+                    case BF16 -> twoBf16(k, x, i * k, w0, w0 + step, sums);
+                    case F16 -> two(k, x, i * k, stage, r * k, sums);
+                    default -> twoF32(k, x, i * k, w0, w0 + step, sums);
                 }
+                int to = at + i * columns + r * apart;
+                lanes(sums, 0, 4, y, to, columns);
+                lanes(sums, 4 * L, 4, y, to + apart, columns);
             }
         }
-        GemmScratch.give(w);
+        for (; i < g.m(); i++) {
+            switch (g.type()) {
+                case BF16 -> dotBf16(k, x, i * k, w, step, sums);
+                case F16 -> dot(k, x, i * k, stage, sums);
+                default -> dotF32(k, x, i * k, w, step, sums);
+            }
+            lanes(sums, 0, 4, y, at + i * columns, apart);
+        }
     }
 
-    private static void dot(int k, float[] w, int at, float[] x, int x0, int x1, int x2, int x3, float[] sums) {
+    /** Adds up the lanes of {@code count} vectors, to elements of y {@code apart}. */
+    private static void lanes(float[] sums, int from, int count, float[] y, int to, int apart) {
+        for (int r = 0; r < count; r++) {
+            y[to + r * apart] = Lanes.sum(FloatVector.fromArray(S, sums, from + r * L));
+        }
+    }
+
+    private static void dotF32(int k, float[] x, int at, long w, long step, float[] sums) {
         FloatVector s0 = FloatVector.zero(S);
         FloatVector s1 = FloatVector.zero(S);
         FloatVector s2 = FloatVector.zero(S);
         FloatVector s3 = FloatVector.zero(S);
         for (int p = 0; p <= k - L; p += L) {
-            FloatVector v = FloatVector.fromArray(S, w, at + p);
-            s0 = FloatVector.fromArray(S, x, x0 + p).fma(v, s0);
-            s1 = FloatVector.fromArray(S, x, x1 + p).fma(v, s1);
-            s2 = FloatVector.fromArray(S, x, x2 + p).fma(v, s2);
-            s3 = FloatVector.fromArray(S, x, x3 + p).fma(v, s3);
+            FloatVector v = FloatVector.fromArray(S, x, at + p);
+            long from = w + 4L * p;
+            s0 = v.fma(Lanes.load(from), s0);
+            s1 = v.fma(Lanes.load(from + step), s1);
+            s2 = v.fma(Lanes.load(from + 2 * step), s2);
+            s3 = v.fma(Lanes.load(from + 3 * step), s3);
         }
         s0.intoArray(sums, 0);
         s1.intoArray(sums, L);
@@ -151,20 +110,159 @@ final class GemvRows {
         s3.intoArray(sums, 3 * L);
     }
 
-    /** The sum of the lanes at {@code sums[at ...]} and of the last elements, of a row of x and the column at w. */
-    private static float finish(GemmCall g, float[] x, int xAt, float[] sums, int at, long w) {
-        for (int half = L / 2; half > 0; half /= 2) {
-            for (int i = at; i < at + half; i++) {
-                sums[i] += sums[i + half];
+    private static void dotBf16(int k, float[] x, int at, long w, long step, float[] sums) {
+        FloatVector s0 = FloatVector.zero(S);
+        FloatVector s1 = FloatVector.zero(S);
+        FloatVector s2 = FloatVector.zero(S);
+        FloatVector s3 = FloatVector.zero(S);
+        for (int p = 0; p <= k - L; p += L) {
+            FloatVector v = FloatVector.fromArray(S, x, at + p);
+            long from = w + 2L * p;
+            s0 = v.fma(GemmLoad.bf16(from), s0);
+            s1 = v.fma(GemmLoad.bf16(from + step), s1);
+            s2 = v.fma(GemmLoad.bf16(from + 2 * step), s2);
+            s3 = v.fma(GemmLoad.bf16(from + 3 * step), s3);
+        }
+        s0.intoArray(sums, 0);
+        s1.intoArray(sums, L);
+        s2.intoArray(sums, 2 * L);
+        s3.intoArray(sums, 3 * L);
+    }
+
+    private static void dot(int k, float[] x, int at, float[] w, float[] sums) {
+        FloatVector s0 = FloatVector.zero(S);
+        FloatVector s1 = FloatVector.zero(S);
+        FloatVector s2 = FloatVector.zero(S);
+        FloatVector s3 = FloatVector.zero(S);
+        for (int p = 0; p <= k - L; p += L) {
+            FloatVector v = FloatVector.fromArray(S, x, at + p);
+            s0 = v.fma(FloatVector.fromArray(S, w, p), s0);
+            s1 = v.fma(FloatVector.fromArray(S, w, k + p), s1);
+            s2 = v.fma(FloatVector.fromArray(S, w, 2 * k + p), s2);
+            s3 = v.fma(FloatVector.fromArray(S, w, 3 * k + p), s3);
+        }
+        s0.intoArray(sums, 0);
+        s1.intoArray(sums, L);
+        s2.intoArray(sums, 2 * L);
+        s3.intoArray(sums, 3 * L);
+    }
+
+    /** Two columns times four rows of x. */
+    private static void twoF32(int k, float[] x, int at, long w0, long w1, float[] sums) {
+        FloatVector s00 = FloatVector.zero(S);
+        FloatVector s01 = FloatVector.zero(S);
+        FloatVector s02 = FloatVector.zero(S);
+        FloatVector s03 = FloatVector.zero(S);
+        FloatVector s10 = FloatVector.zero(S);
+        FloatVector s11 = FloatVector.zero(S);
+        FloatVector s12 = FloatVector.zero(S);
+        FloatVector s13 = FloatVector.zero(S);
+        for (int p = 0; p <= k - L; p += L) {
+            FloatVector a = Lanes.load(w0 + 4L * p);
+            FloatVector b = Lanes.load(w1 + 4L * p);
+            FloatVector x0 = FloatVector.fromArray(S, x, at + p);
+            FloatVector x1 = FloatVector.fromArray(S, x, at + k + p);
+            FloatVector x2 = FloatVector.fromArray(S, x, at + 2 * k + p);
+            FloatVector x3 = FloatVector.fromArray(S, x, at + 3 * k + p);
+            s00 = x0.fma(a, s00);
+            s01 = x1.fma(a, s01);
+            s02 = x2.fma(a, s02);
+            s03 = x3.fma(a, s03);
+            s10 = x0.fma(b, s10);
+            s11 = x1.fma(b, s11);
+            s12 = x2.fma(b, s12);
+            s13 = x3.fma(b, s13);
+        }
+        s00.intoArray(sums, 0);
+        s01.intoArray(sums, L);
+        s02.intoArray(sums, 2 * L);
+        s03.intoArray(sums, 3 * L);
+        s10.intoArray(sums, 4 * L);
+        s11.intoArray(sums, 5 * L);
+        s12.intoArray(sums, 6 * L);
+        s13.intoArray(sums, 7 * L);
+    }
+
+    private static void twoBf16(int k, float[] x, int at, long w0, long w1, float[] sums) {
+        FloatVector s00 = FloatVector.zero(S);
+        FloatVector s01 = FloatVector.zero(S);
+        FloatVector s02 = FloatVector.zero(S);
+        FloatVector s03 = FloatVector.zero(S);
+        FloatVector s10 = FloatVector.zero(S);
+        FloatVector s11 = FloatVector.zero(S);
+        FloatVector s12 = FloatVector.zero(S);
+        FloatVector s13 = FloatVector.zero(S);
+        for (int p = 0; p <= k - L; p += L) {
+            FloatVector a = GemmLoad.bf16(w0 + 2L * p);
+            FloatVector b = GemmLoad.bf16(w1 + 2L * p);
+            FloatVector x0 = FloatVector.fromArray(S, x, at + p);
+            FloatVector x1 = FloatVector.fromArray(S, x, at + k + p);
+            FloatVector x2 = FloatVector.fromArray(S, x, at + 2 * k + p);
+            FloatVector x3 = FloatVector.fromArray(S, x, at + 3 * k + p);
+            s00 = x0.fma(a, s00);
+            s01 = x1.fma(a, s01);
+            s02 = x2.fma(a, s02);
+            s03 = x3.fma(a, s03);
+            s10 = x0.fma(b, s10);
+            s11 = x1.fma(b, s11);
+            s12 = x2.fma(b, s12);
+            s13 = x3.fma(b, s13);
+        }
+        s00.intoArray(sums, 0);
+        s01.intoArray(sums, L);
+        s02.intoArray(sums, 2 * L);
+        s03.intoArray(sums, 3 * L);
+        s10.intoArray(sums, 4 * L);
+        s11.intoArray(sums, 5 * L);
+        s12.intoArray(sums, 6 * L);
+        s13.intoArray(sums, 7 * L);
+    }
+
+    private static void two(int k, float[] x, int at, float[] w, int wAt, float[] sums) {
+        FloatVector s00 = FloatVector.zero(S);
+        FloatVector s01 = FloatVector.zero(S);
+        FloatVector s02 = FloatVector.zero(S);
+        FloatVector s03 = FloatVector.zero(S);
+        FloatVector s10 = FloatVector.zero(S);
+        FloatVector s11 = FloatVector.zero(S);
+        FloatVector s12 = FloatVector.zero(S);
+        FloatVector s13 = FloatVector.zero(S);
+        for (int p = 0; p <= k - L; p += L) {
+            FloatVector a = FloatVector.fromArray(S, w, wAt + p);
+            FloatVector b = FloatVector.fromArray(S, w, wAt + k + p);
+            FloatVector x0 = FloatVector.fromArray(S, x, at + p);
+            FloatVector x1 = FloatVector.fromArray(S, x, at + k + p);
+            FloatVector x2 = FloatVector.fromArray(S, x, at + 2 * k + p);
+            FloatVector x3 = FloatVector.fromArray(S, x, at + 3 * k + p);
+            s00 = x0.fma(a, s00);
+            s01 = x1.fma(a, s01);
+            s02 = x2.fma(a, s02);
+            s03 = x3.fma(a, s03);
+            s10 = x0.fma(b, s10);
+            s11 = x1.fma(b, s11);
+            s12 = x2.fma(b, s12);
+            s13 = x3.fma(b, s13);
+        }
+        s00.intoArray(sums, 0);
+        s01.intoArray(sums, L);
+        s02.intoArray(sums, 2 * L);
+        s03.intoArray(sums, 3 * L);
+        s10.intoArray(sums, 4 * L);
+        s11.intoArray(sums, 5 * L);
+        s12.intoArray(sums, 6 * L);
+        s13.intoArray(sums, 7 * L);
+    }
+
+    /** Adds the elements that fill no vector. */
+    private static void tails(GemmCall g, float[] x, int j0, int columns, float[] y) {
+        for (int j = 0; j < columns; j++) {
+            for (int i = 0; i < g.m(); i++) {
+                float sum = y[i * columns + j];
+                for (int p = g.k() - g.k() % L; p < g.k(); p++) {
+                    sum = Math.fma(x[i * g.k() + p], GemmReference.element(g.type(), g.bAt(p, j0 + j)), sum);
+                }
+                y[i * columns + j] = sum;
             }
         }
-        float sum = sums[at];
-        for (int p = g.k() - g.k() % L; p < g.k(); p++) {
-            sum = Math.fma(
-                    x[xAt + p],
-                    GemmReference.element(g.type(), w + (long) p * g.type().bytes()),
-                    sum);
-        }
-        return sum;
     }
 }
