@@ -123,7 +123,7 @@ final class KernelCases {
 
     private Case vectorProduct(int k, int n, DType type) {
         return new Case("gemv", "1x" + k + "x" + n + " NT", type, () -> {
-            long bytes = (long) n * k * type.bytes();
+            long bytes = type.bytes(Shape.of(n, k));
             List<Op> ops = new ArrayList<>();
             for (long at = 0; at < COLD_BYTES; at += bytes) {
                 ops.add(new MatMul(numbers(1, k), numbers(n, k).cast(type).transpose(0, 1), null));
