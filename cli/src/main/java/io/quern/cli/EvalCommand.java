@@ -4,7 +4,6 @@ import io.quern.tensor.Device;
 import io.quern.transformer.CausalLanguageModel;
 import io.quern.transformer.Perplexity;
 import io.quern.transformer.hub.ModelDir;
-import io.quern.transformer.hub.Purpose;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -25,6 +24,9 @@ final class EvalCommand implements Callable<Integer> {
 
     @Mixin
     private DeviceOptions deviceOptions;
+
+    @Mixin
+    private WeightOptions weightOptions;
 
     @Option(
             names = {"--text-file"},
@@ -51,8 +53,7 @@ final class EvalCommand implements Callable<Integer> {
         ModelDir dir = model.open();
         String text = TextInput.file(textFile);
         int[] ids = dir.tokenizer().encode(text);
-        try (CausalLanguageModel loaded = dir.load(Purpose.INFERENCE)) {
-            loaded.moveTo(device);
+        try (CausalLanguageModel loaded = weightOptions.load(dir, device, output, common.verbose)) {
             int window = context == null ? loaded.contextLength() : context;
             Perplexity p = Perplexity.of(loaded, ids, window);
             if (common.json) {

@@ -10,7 +10,6 @@ import io.quern.transformer.generate.GenerationRequest;
 import io.quern.transformer.generate.GenerationResult;
 import io.quern.transformer.generate.Generator;
 import io.quern.transformer.hub.ModelDir;
-import io.quern.transformer.hub.Purpose;
 import io.quern.transformer.text.Tokenizer;
 import io.quern.transformer.text.TokenizerException;
 import java.io.IOException;
@@ -43,6 +42,9 @@ final class GenerateCommand implements Callable<Integer> {
 
     @Mixin
     private DeviceOptions deviceOptions;
+
+    @Mixin
+    private WeightOptions weightOptions;
 
     @Option(
             names = {"--no-stream"},
@@ -81,8 +83,7 @@ final class GenerateCommand implements Callable<Integer> {
                     .ifPresent(list -> output.note("generation_config.json: not supported and ignored: " + list));
             output.note("decoding: " + config);
         }
-        try (CausalLanguageModel loaded = dir.load(Purpose.INFERENCE)) {
-            loaded.moveTo(device);
+        try (CausalLanguageModel loaded = weightOptions.load(dir, device, output, common.verbose)) {
             double loadMillis = (System.nanoTime() - start) / 1e6;
             if (echo && text != null && !common.json) {
                 output.print(text);

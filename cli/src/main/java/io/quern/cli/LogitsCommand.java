@@ -7,7 +7,6 @@ import io.quern.tensor.Tensor;
 import io.quern.tensor.file.Npy;
 import io.quern.transformer.CausalLanguageModel;
 import io.quern.transformer.hub.ModelDir;
-import io.quern.transformer.hub.Purpose;
 import io.quern.transformer.text.Tokenizer;
 import io.quern.transformer.text.TokenizerException;
 import java.io.IOException;
@@ -33,6 +32,9 @@ final class LogitsCommand implements Callable<Integer> {
 
     @Mixin
     private DeviceOptions deviceOptions;
+
+    @Mixin
+    private WeightOptions weightOptions;
 
     @Mixin
     private PromptOptions prompt;
@@ -68,9 +70,8 @@ final class LogitsCommand implements Callable<Integer> {
         String text = prompt.text(output);
         Tokenizer tokenizer = tokenizer(dir, text);
         int[] ids = prompt.ids(text, tokenizer);
-        try (CausalLanguageModel loaded = dir.load(Purpose.INFERENCE)) {
+        try (CausalLanguageModel loaded = weightOptions.load(dir, device, output, common.verbose)) {
             TokenIds.check(ids, loaded.vocabSize());
-            loaded.moveTo(device);
             float[] logits = Scope.run(() -> Tape.noGrad(
                     () -> loaded.logits(Tensor.of(ids, 1, ids.length)).toFloats()));
             if (out != null) {

@@ -12,7 +12,10 @@ public final class Param implements AutoCloseable {
 
     Param(String name, Tensor value) {
         this.name = name;
-        this.value = value.keep().named(name).requireGrad();
+        this.value = value.keep().named(name);
+        if (value.dtype().isFloating()) {
+            value.requireGrad();
+        }
     }
 
     /** The path from the root module, such as {@code transformer.h.0.ln_1.weight}; set when the module is named. */
@@ -46,13 +49,13 @@ public final class Param implements AutoCloseable {
         boolean follow = value.requiresGrad();
         Tensor old = value;
         value = replacement.keep().named(name);
-        if (follow) {
+        if (follow && value.dtype().isFloating()) {
             value.requireGrad();
         }
         old.close();
     }
 
-    /** Whether the parameter is trained. */
+    /** Whether the parameter is trained; never so if it is quantised. */
     public boolean isTrainable() {
         return value.requiresGrad();
     }

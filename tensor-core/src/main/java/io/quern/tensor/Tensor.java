@@ -388,9 +388,18 @@ public final class Tensor implements AutoCloseable {
         if (device.equals(device())) {
             return this;
         }
-        byte[] bytes = new byte[Math.toIntExact(dtype.bytes(shape))];
-        readInto(MemorySegment.ofArray(bytes));
-        return from(device, dtype, shape, MemorySegment.ofArray(bytes));
+        if (device.equals(Device.CPU)) {
+            Tensor t = empty(device, dtype, shape);
+            readInto(t.data());
+            return t;
+        }
+        if (device().equals(Device.CPU) && packed) {
+            return from(device, dtype, shape, data());
+        }
+        try (Tensor host = empty(Device.CPU, dtype, shape)) {
+            readInto(host.data());
+            return from(device, dtype, shape, host.data());
+        }
     }
 
     /** The first elements, for people. */

@@ -128,11 +128,12 @@ record SafetensorsHeader(Map<String, Part> tensors, Map<String, String> metadata
     }
 
     private static StoredType type(String where, JsonParser p) throws IOException {
-        try {
-            return StoredType.valueOf(p.getText());
-        } catch (IllegalArgumentException e) {
-            throw new TensorException(where + " has the unknown dtype '" + p.getText() + "'", e);
+        for (StoredType type : StoredType.values()) {
+            if (type.bytes() > 0 && type.name().equals(p.getText())) {
+                return type;
+            }
         }
+        throw new TensorException(where + " has the unknown dtype '" + p.getText() + "'");
     }
 
     private static List<Long> numbers(String where, String key, JsonParser p) throws IOException {

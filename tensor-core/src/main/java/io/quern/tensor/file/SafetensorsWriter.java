@@ -3,7 +3,9 @@ package io.quern.tensor.file;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.quern.tensor.DType;
+import io.quern.tensor.Device;
 import io.quern.tensor.Shape;
+import io.quern.tensor.Tape;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.TensorException;
 import java.io.IOException;
@@ -19,7 +21,8 @@ import java.util.Map;
 
 /**
  * Writes a safetensors file, one tensor in memory at a time beyond those that are given. Tensors are ordered as the
- * reference implementation orders them (larger elements first, then by name), the data begins at a multiple of 64 bytes.
+ * reference implementation orders them (by type, wider ones first, then by name), the data begins at a multiple of 64
+ * bytes.
  */
 public final class SafetensorsWriter {
     private static final String METADATA = "__metadata__";
@@ -48,10 +51,15 @@ public final class SafetensorsWriter {
         }
         List<Part> parts = new ArrayList<>();
         tensors.forEach((name, t) -> {
-            DType stored = type == null || !t.dtype().isFloating() ? t.dtype() : type;
+            boolean real = t.dtype().isFloating() || t.dtype().isQuantized();
+            DType stored = type == null || !real ? t.dtype() : type;
+            if (stored.isQuantized()) {
+                throw new TensorException(file + ": tensor '" + name + "' is " + stored
+                        + ", which safetensors files do not have; write GGUF, or cast it");
+            }
             parts.add(new Part(name, t, stored, stored.bytes(t.shape())));
         });
-        parts.sort(Comparator.comparingInt((Part p) -> -p.type.bytes()).thenComparing(Part::name));
+        parts.sort(Comparator.comparingInt((Part p) -> -rank(p.type)).thenComparing(Part::name));
         byte[] header = header(parts, metadata);
         try {
             AtomicFile.write(file, channel -> {
@@ -69,6 +77,18 @@ public final class SafetensorsWriter {
         } catch (IOException e) {
             throw new TensorException(file + ": cannot be written: " + e, e);
         }
+    }
+
+    /** The order of the reference implementation's list of types, in which it sorts. */
+    private static int rank(DType type) {
+        return switch (type) {
+            case F16 -> 0;
+            case BF16 -> 1;
+            case I32 -> 2;
+            case F32 -> 3;
+            case F64 -> 4;
+            case Q8_0, Q4_0, Q4_K, Q6_K -> throw new IllegalArgumentException(type.name());
+        };
     }
 
     private static byte[] header(List<Part> parts, Map<String, String> metadata) {
@@ -105,25 +125,22 @@ public final class SafetensorsWriter {
         if (p.bytes == 0) {
             return;
         }
-        Tensor stored =
-                p.tensor.dtype() == p.type ? p.tensor : p.tensor.detach().cast(p.type);
+        Tensor typed = p.tensor.dtype() == p.type ? p.tensor : p.tensor.detach().cast(p.type);
+        Tensor stored = null;
         try {
-            boolean direct = stored.isPacked() && stored.device().equals(io.quern.tensor.Device.CPU);
-            MemorySegment bytes;
-            if (direct) {
-                bytes = stored.data();
-            } else {
-                bytes = MemorySegment.ofArray(new byte[Math.toIntExact(p.bytes)]);
-                stored.readInto(bytes);
-            }
+            stored = Tape.noGrad(() -> typed.to(Device.CPU).pack());
+            MemorySegment bytes = stored.data();
             for (long at = 0; at < p.bytes; at += CHUNK) {
                 AtomicFile.writeFully(
                         channel,
                         bytes.asSlice(at, Math.min(CHUNK, p.bytes - at)).asByteBuffer());
             }
         } finally {
-            if (stored != p.tensor) {
+            if (stored != null && stored.buffer() != typed.buffer()) {
                 stored.close();
+            }
+            if (typed.buffer() != p.tensor.buffer()) {
+                typed.close();
             }
         }
     }

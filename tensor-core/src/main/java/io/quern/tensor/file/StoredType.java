@@ -1,9 +1,8 @@
 package io.quern.tensor.file;
 
 import io.quern.tensor.DType;
-import io.quern.tensor.TensorException;
 
-/** Element types that files hold, by the names of the safetensors format. */
+/** Element types that files hold, by the names of the safetensors format, and of GGUF where that has none. */
 public enum StoredType {
     F64(8, DType.F64),
     F32(4, DType.F32),
@@ -19,7 +18,11 @@ public enum StoredType {
     U8(1, null),
     BOOL(1, null),
     F8_E4M3(1, null),
-    F8_E5M2(1, null);
+    F8_E5M2(1, null),
+    Q8_0(DType.Q8_0),
+    Q4_0(DType.Q4_0),
+    Q4_K(DType.Q4_K),
+    Q6_K(DType.Q6_K);
 
     private final int bytes;
     private final DType dtype;
@@ -29,7 +32,11 @@ public enum StoredType {
         this.dtype = dtype;
     }
 
-    /** Size of one element in bytes. */
+    StoredType(DType quantized) {
+        this(0, quantized);
+    }
+
+    /** Size of one element in bytes; 0 for quantised types, whose numbers share blocks. */
     public int bytes() {
         return bytes;
     }
@@ -47,8 +54,10 @@ public enum StoredType {
             case BF16 -> BF16;
             case F16 -> F16;
             case I32 -> I32;
-            case Q8_0, Q4_0, Q4_K, Q6_K ->
-                throw new TensorException("safetensors files hold no " + dtype + " numbers; cast them, or write GGUF");
+            case Q8_0 -> Q8_0;
+            case Q4_0 -> Q4_0;
+            case Q4_K -> Q4_K;
+            case Q6_K -> Q6_K;
         };
     }
 }

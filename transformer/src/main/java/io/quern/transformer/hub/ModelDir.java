@@ -134,12 +134,35 @@ public final class ModelDir {
     }
 
     /**
-     * Loads the model; the caller closes it.
+     * Loads the model with its matrices in the type of the file: BF16, F16 and quantised ones stay as they are. The
+     * caller closes it.
      *
      * @throws TensorException if the weights are missing, broken, or do not fit the configuration
      */
     public CausalLanguageModel load(Purpose purpose) {
-        return WeightLoader.load("the weights of " + name, config, weights(), purpose);
+        return load(purpose, null);
+    }
+
+    /**
+     * Loads the model with the weights of linear layers and token embeddings in a dtype; norms, biases, positions and
+     * activations are F32. The caller closes it.
+     *
+     * @param matrices F32, BF16, F16, Q8_0 or Q4_0 (with the embedding and the output layer in Q6_K); a matrix whose
+     *     input dimension is not whole blocks becomes Q8_0 or else F16. Null for the type of the file. For training only
+     *     null and F32
+     * @throws TensorException as {@link #load(Purpose)}
+     */
+    public CausalLanguageModel load(Purpose purpose, DType matrices) {
+        boolean known = matrices == null
+                || switch (matrices) {
+                    case F32 -> true;
+                    case BF16, F16, Q8_0, Q4_0 -> purpose == Purpose.INFERENCE;
+                    case F64, I32, Q4_K, Q6_K -> false;
+                };
+        if (!known) {
+            throw new IllegalArgumentException("weights for " + purpose + " cannot be held in " + matrices);
+        }
+        return WeightLoader.load("the weights of " + name, config, weights(), purpose, matrices);
     }
 
     private static Optional<byte[]> bytes(String name, FileSource files, String file) {

@@ -12,6 +12,7 @@ import io.quern.tensor.file.Weights;
 import io.quern.transformer.CausalLanguageModel;
 import io.quern.transformer.ModelConfig;
 import io.quern.transformer.WeightNames;
+import io.quern.transformer.WeightNames.Role;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -48,13 +49,15 @@ final class WeightLoader {
      * Builds a model from {@code source}, which is closed when the model no longer needs it.
      *
      * @param what names the weights, for messages
+     * @param matrices dtype of matrices, or null for that of the file
      */
-    static CausalLanguageModel load(String what, ModelConfig config, WeightSource source, Purpose purpose) {
+    static CausalLanguageModel load(
+            String what, ModelConfig config, WeightSource source, Purpose purpose, DType matrices) {
         Hold hold = new Hold(source);
         try {
             WeightLoader loader = new WeightLoader(what, config, source);
             loader.check();
-            return loader.fill(purpose, hold);
+            return loader.fill(purpose, matrices, hold);
         } finally {
             hold.release();
         }
@@ -106,8 +109,8 @@ final class WeightLoader {
         found.put(path, name);
         if (!e.shape().equals(shape)) {
             problems.add(name + " is " + e.shape() + ", expected " + shape);
-        } else if (e.type().dtype() == null || !e.type().dtype().isFloating()) {
-            problems.add(name + " is stored as " + e.type() + ", expected F32, BF16, F16 or F64");
+        } else if (!Weights.isReal(e)) {
+            problems.add(name + " is stored as " + e.type() + ", expected F32, BF16, F16, F64 or a quantised type");
         }
     }
 
@@ -115,20 +118,15 @@ final class WeightLoader {
         if (source.contains(path)) {
             return path;
         }
-        String bare = bare(path);
+        String bare = names.bare(path);
         return source.contains(bare) ? bare : null;
-    }
-
-    private String bare(String path) {
-        return path.startsWith(names.optionalPrefix())
-                ? path.substring(names.optionalPrefix().length())
-                : path;
     }
 
     private void rejectOthers() {
         Set<String> known = new HashSet<>(found.values());
         for (String name : source.names()) {
-            if (known.contains(name) || names.ignored().matcher(bare(name)).matches()) {
+            if (known.contains(name)
+                    || names.ignored().matcher(names.bare(name)).matches()) {
                 continue;
             }
             String original = names.copies().get(name);
@@ -144,11 +142,17 @@ final class WeightLoader {
         return a.type() == b.type() && a.shape().equals(b.shape()) && a.data().mismatch(b.data()) < 0;
     }
 
-    private CausalLanguageModel fill(Purpose purpose, Hold hold) {
+    private CausalLanguageModel fill(Purpose purpose, DType matrices, Hold hold) {
         List<Tensor> made = new ArrayList<>();
         try {
             CausalLanguageModel model = config.build((path, shape) -> {
-                Tensor t = tensor(source.get(found.get(path)), purpose, hold);
+                WeightEntry e = source.get(found.get(path));
+                Role role = names.role(path);
+                boolean blocked = role != Role.OTHER && (role == Role.CONV1D) == e.transposed();
+                DType dtype = purpose == Purpose.TRAINING
+                        ? DType.F32
+                        : WeightTypes.of(matrices, role, shape, e.type().dtype(), blocked);
+                Tensor t = tensor(e, role, dtype, blocked, purpose, hold);
                 made.add(t);
                 return t;
             });
@@ -164,11 +168,24 @@ final class WeightLoader {
         }
     }
 
-    private static Tensor tensor(WeightEntry e, Purpose purpose, Hold hold) {
-        if (purpose == Purpose.INFERENCE && Weights.isMappable(e, DType.F32)) {
+    private static Tensor tensor(WeightEntry e, Role role, DType dtype, boolean blocked, Purpose purpose, Hold hold) {
+        if (purpose == Purpose.INFERENCE && Weights.isMappable(e, dtype)) {
             hold.retain();
             return Weights.map(e, hold::release);
         }
-        return Weights.copy(e, DType.F32);
+        if (dtype.isQuantized() && !blocked) {
+            try (Tensor wide = Weights.copy(e, DType.F32);
+                    Tensor turned = role == Role.CONV1D ? wide.transpose(0, 1).copy() : wide.copy()) {
+                Tensor blocks = turned.cast(dtype); // [out, in]
+                return role == Role.CONV1D ? blocks.transpose(0, 1) : blocks;
+            }
+        }
+        Tensor t = Weights.copy(e, dtype);
+        if (purpose == Purpose.TRAINING && !t.isPacked()) {
+            try (t) {
+                return t.copy();
+            }
+        }
+        return t;
     }
 }

@@ -66,7 +66,8 @@ public final class Gpt2 extends CausalLanguageModel {
                                 0,
                                 cache == null ? 0 : cache.length(),
                                 batch.ids().dim(1));
-        Tensor x = dropout.forward(wte.forward(batch.ids()).add(positions)); // [B, T, C]
+        Tensor tokens = wte.forward(batch.ids()).cast(positions.dtype()); // the table may be of fewer bits
+        Tensor x = dropout.forward(tokens.add(positions)); // [B, T, C]
         for (Block block : blocks) {
             if (states != null) {
                 states.add(x);
@@ -188,7 +189,7 @@ public final class Gpt2 extends CausalLanguageModel {
 
     @Override
     public KvCache newCache(int rows) {
-        DType dtype = wte.weight().value().dtype();
+        DType dtype = wpe.weight().value().dtype();
         return new KvCache(
                 device(), dtype, config.nLayer(), rows, config.nHead(), config.headSize(), config.nPositions());
     }

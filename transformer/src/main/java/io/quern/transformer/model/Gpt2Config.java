@@ -56,9 +56,15 @@ public record Gpt2Config(
     private static final WeightNames NAMES = new WeightNames(
             "transformer.",
             Pattern.compile("h\\.\\d+\\.attn\\.(masked_)?bias"),
-            Map.of("lm_head.weight", "transformer.wte.weight"));
+            Map.of("lm_head.weight", "transformer.wte.weight"),
+            Map.of(
+                    WeightNames.Role.CONV1D,
+                    Pattern.compile("h\\.\\d+\\.(attn|mlp)\\.c_\\w+\\.weight"),
+                    WeightNames.Role.VOCABULARY,
+                    Pattern.compile("(wte|lm_head)\\.weight")));
 
-    private static final WeightNames UNTIED_NAMES = new WeightNames(NAMES.optionalPrefix(), NAMES.ignored(), Map.of());
+    private static final WeightNames UNTIED_NAMES =
+            new WeightNames(NAMES.optionalPrefix(), NAMES.ignored(), Map.of(), NAMES.roles());
 
     public Gpt2Config {
         if (vocabSize < 1 || nPositions < 1 || nEmbd < 1 || nLayer < 1 || nHead < 1 || nInner < 1) {

@@ -90,7 +90,9 @@ class ModelDirTest extends LeakChecked {
             assertTrue(Files.size(folder.resolve("model.safetensors")) < 0.6 * wide);
             try (CausalLanguageModel loaded = ModelDir.open(folder).load(Purpose.INFERENCE)) {
                 for (Map.Entry<String, Param> p : loaded.parameters().entrySet()) {
-                    assertEquals(DType.F32, p.getValue().value().dtype());
+                    boolean matrix = p.getKey().matches(".*(c_\\w+|wte)\\.weight");
+                    assertEquals(
+                            matrix ? stored : DType.F32, p.getValue().value().dtype(), p.getKey());
                     float[] rounded = Scope.run(() -> model.parameters()
                             .get(p.getKey())
                             .value()
@@ -103,6 +105,58 @@ class ModelDirTest extends LeakChecked {
         }
         String dtype = stored == DType.BF16 ? "bfloat16" : "float16";
         assertEquals(dtype, ConfigJson.read(folder.resolve("config.json")).string("dtype", ""));
+    }
+
+    @Test
+    void matricesAreHeldInTheDtypeAskedFor() {
+        try (Gpt2 model = TestModels.small(1)) {
+            save(model, DType.F32);
+            Map<DType, Double> errors = new java.util.EnumMap<>(DType.class);
+            for (DType type : List.of(DType.F32, DType.BF16, DType.F16, DType.Q8_0, DType.Q4_0)) {
+                try (CausalLanguageModel loaded = ModelDir.open(folder).load(Purpose.INFERENCE, type)) {
+                    Map<String, Param> held = loaded.parameters();
+                    assertEquals(
+                            type,
+                            held.get("transformer.h.0.attn.c_attn.weight")
+                                    .value()
+                                    .dtype());
+                    assertEquals(
+                            type,
+                            held.get("transformer.h.1.mlp.c_proj.weight")
+                                    .value()
+                                    .dtype());
+                    assertEquals(
+                            type == DType.Q4_0 ? DType.Q8_0 : type, // 32 wide, too little for a block of Q6_K
+                            held.get("transformer.wte.weight").value().dtype());
+                    for (String wide : List.of("wpe.weight", "ln_f.weight", "h.0.attn.c_attn.bias")) {
+                        assertEquals(
+                                DType.F32,
+                                held.get("transformer." + wide).value().dtype());
+                    }
+                    assertEquals(model.parameterCount(), loaded.parameterCount());
+                    errors.put(type, distance(logits(model), logits(loaded)));
+                }
+            }
+            assertEquals(0, errors.get(DType.F32));
+            assertTrue(errors.get(DType.F16) < errors.get(DType.BF16), errors.toString());
+            assertTrue(errors.get(DType.BF16) < 0.02 && errors.get(DType.Q8_0) < 0.03, errors.toString());
+            assertTrue(errors.get(DType.Q8_0) < errors.get(DType.Q4_0), errors.toString());
+            assertTrue(errors.get(DType.Q4_0) < 0.4, errors.toString());
+        }
+        ModelDir dir = ModelDir.open(folder);
+        assertThrows(IllegalArgumentException.class, () -> dir.load(Purpose.TRAINING, DType.Q8_0));
+        assertThrows(IllegalArgumentException.class, () -> dir.load(Purpose.INFERENCE, DType.I32));
+    }
+
+    /** Root mean square difference, as a part of the size. */
+    private static double distance(float[] want, float[] got) {
+        double error = 0;
+        double size = 0;
+        for (int i = 0; i < want.length; i++) {
+            error += Math.pow(want[i] - got[i], 2);
+            size += Math.pow(want[i], 2);
+        }
+        return Math.sqrt(error / size);
     }
 
     @Test
