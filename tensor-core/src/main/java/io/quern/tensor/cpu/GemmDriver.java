@@ -1,15 +1,15 @@
 package io.quern.tensor.cpu;
 
+import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 
 /**
  * Cuts a product into the tiles of a {@link GemmKernel}.
  *
- * <p>A is taken in boxes of some rows by one stretch of k that fit a core's second-level cache when packed. For each
- * box, tasks pack its panels, shared by all threads; then other tasks each pack some panels of B for themselves and
- * multiply all rows of the box with them. So both operands of the tiles come from near caches, and packed data never
- * goes out to memory, which costs most on large machines: packing all of A and B first was 10 to 20 % slower. B is
- * packed anew for each box of rows; with some 500 of them that is little.
+ * <p>A is taken in boxes of some rows by one stretch of k. For each box, tasks pack its panels, shared by all threads; then other tasks each pack some panels of B for themselves and
+ * multiply all rows of the box with them. The packed columns stay in the second-level cache meanwhile, and the panels of
+ * A stream by; packed data hardly goes out to memory, which costs most on large machines: packing all of A and B first
+ * was 10 to 20 % slower. B is packed anew for each box of rows; with some 500 of them that is little.
  *
  * <p>All tasks form one queue, in an order in which each needs only earlier ones, and wait for these where they are not
  * done: threads never gather at a barrier, and one that is held up delays the others only when they run into its
@@ -27,15 +27,15 @@ final class GemmDriver {
     private static final int LEAST_ROWS = 64;
 
     /**
-     * Most columns of B that a task multiplies, 512 KiB when packed: long runs of rows of B are read fastest. They are
-     * fewer where that would leave too few tasks, but hardly fewer than the least, since short runs are slow.
+     * Most columns of B that a task multiplies: a packed stretch of them is to stay in the second-level cache while all
+     * rows of the box pass by. Later tasks take fewer, so that threads end at about the same time.
      */
     private static final int MOST_COLUMNS = 256;
 
     private static final int LEAST_COLUMNS = 64;
 
-    /** Tasks for each thread to aim for. */
-    private static final int TASKS = 8;
+    /** Tasks that a thread is to have ahead of it, the one it takes included. */
+    private static final int AHEAD = 2;
 
     /** Rows of A that a task packs, about, where rows are contiguous, and stretch of k where columns are. */
     private static final int PACK = 56;
@@ -87,6 +87,19 @@ final class GemmDriver {
         return (size + part - 1) / part;
     }
 
+    /** Cuts columns into parts that get smaller: each the share of one task if each thread had some more to go. */
+    private int[] cuts(int n, int threads) {
+        int least = Math.min(LEAST_COLUMNS, Math.max(width, n / threads / width * width));
+        int[] cuts = new int[2 + n / least];
+        int count = 0;
+        for (int j = 0; j < n; ) {
+            int share = n - j <= least ? n - j : (n - j) / (AHEAD * threads) / width * width;
+            j = Math.min(n, j + Math.max(least, Math.min(MOST_COLUMNS, share)));
+            cuts[++count] = j;
+        }
+        return Arrays.copyOf(cuts, count + 1);
+    }
+
     /** The sum over no k at all. */
     private void empty(GemmCall g) {
         float[] zeros = new float[width];
@@ -111,9 +124,11 @@ final class GemmDriver {
         final GemmCall g;
         final int kc;
         final int stretches;
+        final int aPanel; // floats of a panel
+        final int bPanel;
         final int high; // rows of a box
         final int boxes; // the stretches of the highest rows first
-        final int wide; // columns of a task
+        final int[] cuts; // borders between the columns of tasks
         final int groups; // tasks of a box
         final int packRows; // rows and stretch of k of a packing task
         final int packDeep;
@@ -128,18 +143,12 @@ final class GemmDriver {
             this.g = g;
             kc = even(g.k(), KC, 16);
             stretches = parts(g.k(), kc);
+            aPanel = pack.aPanel(kc);
+            bPanel = pack.bPanel(kc);
             // The number of threads moves borders between rows and between columns, which changes no result.
             int threads = Workers.threads();
-            int columns = MOST_COLUMNS;
-            long most = (long) parts(g.m(), BOX) * stretches;
-            while (columns > LEAST_COLUMNS && most * parts(g.n(), columns) < (long) TASKS * threads) {
-                columns /= 2;
-            }
-            while (columns > width && parts(g.m(), BOX) * parts(g.n(), columns) < threads) {
-                columns /= 2;
-            }
-            wide = even(g.n(), columns, width);
-            groups = parts(g.n(), wide);
+            cuts = cuts(g.n(), threads);
+            groups = cuts.length - 1;
             int box = BOX;
             while (box > LEAST_ROWS && parts(g.m(), box) * groups < threads) {
                 box /= 2;
@@ -159,7 +168,7 @@ final class GemmDriver {
 
         void run() {
             for (int i = 0; i < a.length; i++) {
-                a[i] = GemmScratch.take(high / rows * pack.aPanel());
+                a[i] = GemmScratch.take(high / rows * aPanel);
             }
             int tasks = Math.multiplyExact(boxes, packs + groups);
             if (g.products() >= SERIAL) {
@@ -222,7 +231,7 @@ final class GemmDriver {
             int count = Math.min(packRows, Math.min(high, g.m() - i0) - i);
             int to = Math.min(Math.min(kc, g.k() - k0), from + packDeep);
             if (count > 0 && from < to) {
-                pack.a(g, i0 + i, count, k0, from, to, a[box % a.length], i / rows * pack.aPanel());
+                pack.a(g, i0 + i, count, k0, from, to, a[box % a.length], i / rows * aPanel, aPanel);
             }
             packed.incrementAndGet(box);
         }
@@ -232,21 +241,21 @@ final class GemmDriver {
             int length = Math.min(kc, g.k() - k0);
             int i0 = box / stretches * high;
             int m = Math.min(high, g.m() - i0);
-            int j0 = group * wide;
-            int columns = Math.min(wide, g.n() - j0);
-            int size = ALIGN + wide / width * pack.bPanel();
+            int j0 = cuts[group];
+            int columns = cuts[group + 1] - j0;
+            int size = ALIGN + parts(columns, width) * bPanel;
             float[] b = GemmScratch.take(g.products() < SERIAL ? size : Math.max(LARGE, size));
             float[] tile = GemmScratch.take(rows * width);
-            pack.b(g, j0, columns, k0, 0, length, b, ALIGN);
+            pack.b(g, j0, columns, k0, 0, length, b, ALIGN, bPanel);
             await(packed, box, packs);
             if (k0 > 0) {
                 await(reached, (box - 1) * groups + group, 1);
             }
             for (int i = 0; i < m; i += rows) {
                 int some = Math.min(rows, m - i);
-                int at = i / rows * pack.aPanel();
+                int at = i / rows * aPanel;
                 for (int j = 0; j < columns; j += width) {
-                    kernel.tile(some, length, a[box % a.length], at, b, ALIGN + j / width * pack.bPanel(), tile);
+                    kernel.tile(some, length, a[box % a.length], at, b, ALIGN + j / width * bPanel, tile);
                     store(g, tile, some, Math.min(width, columns - j), i0 + i, j0 + j, k0 == 0);
                 }
             }

@@ -12,7 +12,7 @@ import jdk.incubator.vector.FloatVector;
  */
 interface GemmKernel {
     /** Longest stretch of k in one panel; a multiple of 16. */
-    int KC = 512;
+    int KC = 768;
 
     /** Rows of a tile. */
     int rows();

@@ -13,13 +13,15 @@ import jdk.incubator.vector.VectorSpecies;
 final class GemmPack {
     private static final VectorSpecies<Float> S = GemmLoad.F;
     private static final int L = S.length();
-    private static final int KC = GemmKernel.KC;
 
     /** Side of a transposed block. */
     private static final int SIDE = 16;
 
-    /** Distance of rows in the strips that are transposed; not a power of two, so that they spread over the cache. */
-    private static final int STRIP = KC + SIDE;
+    /** Length of the strips that are transposed: two lines of each of 16 pages keep enough reads in flight. */
+    private static final int DEEP = 2 * SIDE;
+
+    /** Distance of rows in a strip; not a power of two, so that they spread over the cache. */
+    private static final int STRIP = DEEP + SIDE;
 
     private final int rows;
     private final int pitch;
@@ -31,35 +33,32 @@ final class GemmPack {
         width = kernel.columns();
     }
 
-    /** Floats in a full panel of A. */
-    int aPanel() {
-        return KC * pitch;
+    /** Floats in a panel of A of a stretch of {@code kc}, a multiple of 16. */
+    int aPanel(int kc) {
+        return kc * pitch;
     }
 
-    /** Floats in a full panel of B. */
-    int bPanel() {
-        return KC * width;
+    /** Floats in a panel of B of a stretch of {@code kc}, a multiple of 16. */
+    int bPanel(int kc) {
+        return kc * width;
     }
 
     /**
      * Packs rows {@code i0 to i0 + count - 1} of A, of k {@code k0 + from} to {@code k0 + kc - 1}, into panels
-     * {@link #aPanel} apart from {@code at} on, whose k begin at {@code k0}; {@code from} is a multiple of 16.
+     * {@code apart} floats apart from {@code at} on, whose k begin at {@code k0}; {@code from} is a multiple of 16.
      */
-    void a(GemmCall g, int i0, int count, int k0, int from, int kc, float[] to, int at) {
+    void a(GemmCall g, int i0, int count, int k0, int from, int kc, float[] to, int at, int apart) {
         if (g.aCol() == 1) {
             float[] strip = GemmScratch.take(SIDE * STRIP);
             for (int i = 0; i < count; i += rows) {
                 int some = Math.min(rows, count - i);
-                for (int r = 0; r < pitch; r++) {
-                    int end = r < some ? kc : from;
-                    if (end > from) {
-                        OffHeap.read(g.aAt(i0 + i + r, k0 + from), strip, r * STRIP + from, end - from);
+                int panel = at + i / rows * apart;
+                for (int p = from; p < kc; p += DEEP) {
+                    int deep = Math.min(DEEP, kc - p);
+                    strip(DType.F32, g.aAt(i0 + i, k0 + p), g.aRow() * Float.BYTES, some, pitch, deep, strip);
+                    for (int q = 0; q < deep; q += SIDE) {
+                        GemmTranspose.block(pitch, strip, q, STRIP, to, panel + (p + q) * pitch, pitch);
                     }
-                    Arrays.fill(strip, r * STRIP + end, r * STRIP + up(kc, SIDE), 0);
-                }
-                int panel = at + i / rows * aPanel();
-                for (int p = from; p < kc; p += SIDE) {
-                    GemmTranspose.block(pitch, strip, p, STRIP, to, panel + p * pitch, pitch);
                 }
             }
             GemmScratch.give(strip);
@@ -69,13 +68,13 @@ final class GemmPack {
                 for (int i = 0; i < count; i += rows) {
                     // Padding may hold rows of the next panel: they do no harm.
                     int inside = Math.min(pitch, g.m() - i0 - i);
-                    int panel = at + i / rows * aPanel() + p * pitch;
+                    int panel = at + i / rows * apart + p * pitch;
                     lines(DType.F32, g.aAt(i0 + i, k0 + p), g.aCol() * Float.BYTES, deep, inside, to, panel, pitch);
                 }
             }
         } else {
             for (int i = 0; i < up(count, rows); i++) {
-                int panel = at + i / rows * aPanel() + i % rows;
+                int panel = at + i / rows * apart + i % rows;
                 for (int p = from; p < kc; p++) {
                     to[panel + p * pitch] = i < count ? OffHeap.getFloat(g.aAt(i0 + i, k0 + p)) : 0;
                 }
@@ -85,40 +84,67 @@ final class GemmPack {
 
     /**
      * Packs columns {@code j0 to j0 + count - 1} of B, of k {@code k0 + from} to {@code k0 + kc - 1}, into panels
-     * {@link #bPanel} apart from {@code at} on, whose k begin at {@code k0}; {@code from} is a multiple of 16.
+     * {@code apart} floats apart from {@code at} on, whose k begin at {@code k0}; {@code from} is a multiple of 16.
      */
-    void b(GemmCall g, int j0, int count, int k0, int from, int kc, float[] to, int at) {
+    void b(GemmCall g, int j0, int count, int k0, int from, int kc, float[] to, int at, int apart) {
         if (g.bCol() == 1) {
             for (int p = from; p < kc; p += SIDE) {
                 int deep = Math.min(SIDE, kc - p);
                 for (int j = 0; j < count; j += width) {
                     int inside = Math.min(width, count - j);
-                    int panel = at + j / width * bPanel() + p * width;
+                    int panel = at + j / width * apart + p * width;
                     lines(g.type(), g.bAt(k0 + p, j0 + j), g.bRow() * g.type().bytes(), deep, inside, to, panel, width);
                 }
             }
         } else if (g.bRow() == 1) {
             float[] strip = GemmScratch.take(SIDE * STRIP);
             for (int j = 0; j < up(count, width); j += SIDE) {
-                for (int r = 0; r < SIDE; r++) {
-                    int end = j + r < count ? kc : from;
-                    if (end > from) {
-                        GemmLoad.row(g.type(), g.bAt(k0 + from, j0 + j + r), end - from, strip, r * STRIP + from);
+                int some = Math.max(0, Math.min(SIDE, count - j));
+                int panel = at + j / width * apart + j % width;
+                for (int p = from; p < kc; p += DEEP) {
+                    int deep = Math.min(DEEP, kc - p);
+                    strip(g.type(), g.bAt(k0 + p, j0 + j), g.bCol() * g.type().bytes(), some, SIDE, deep, strip);
+                    for (int q = 0; q < deep; q += SIDE) {
+                        GemmTranspose.block(SIDE, strip, q, STRIP, to, panel + (p + q) * width, width);
                     }
-                    Arrays.fill(strip, r * STRIP + end, r * STRIP + up(kc, SIDE), 0);
-                }
-                int panel = at + j / width * bPanel() + j % width;
-                for (int p = from; p < kc; p += SIDE) {
-                    GemmTranspose.block(SIDE, strip, p, STRIP, to, panel + p * width, width);
                 }
             }
             GemmScratch.give(strip);
         } else {
             for (int j = 0; j < up(count, width); j++) {
-                int panel = at + j / width * bPanel() + j % width;
+                int panel = at + j / width * apart + j % width;
                 for (int p = from; p < kc; p++) {
                     to[panel + p * width] = j < count ? GemmReference.element(g.type(), g.bAt(k0 + p, j0 + j)) : 0;
                 }
+            }
+        }
+    }
+
+    /**
+     * Fills a strip of {@code height} lines and {@code deep} elements, filled up with zeros to a multiple of 16, from
+     * {@code lines} stretches of memory, {@code step} bytes apart; the other lines get zeros.
+     */
+    private static void strip(DType type, long address, long step, int lines, int height, int deep, float[] to) {
+        if (deep == DEEP && type == DType.F32) {
+            whole(address, step, lines, to);
+        } else {
+            for (int r = 0; r < lines; r++) {
+                GemmLoad.row(type, address + r * step, deep, to, r * STRIP);
+                Arrays.fill(to, r * STRIP + deep, r * STRIP + up(deep, SIDE), 0);
+            }
+        }
+        for (int r = lines; r < height; r++) {
+            Arrays.fill(to, r * STRIP, r * STRIP + up(deep, SIDE), 0);
+        }
+    }
+
+    private static void whole(long address, long step, int lines, float[] to) {
+        for (int r = 0; r < lines; r++) {
+            long from = address + r * step;
+            int at = r * STRIP;
+            for (int c = 0; c < DEEP; c += L) {
+                FloatVector.fromMemorySegment(S, OffHeap.ALL, from + 4L * c, OffHeap.ORDER)
+                        .intoArray(to, at + c);
             }
         }
     }

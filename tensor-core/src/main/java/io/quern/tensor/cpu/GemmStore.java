@@ -19,6 +19,15 @@ final class GemmStore {
      * @param bias address of the bias of the tile's first column, or 0 for none
      */
     static void set(float[] tile, int width, int rows, int columns, long c, long ldc, long bias) {
+        if (columns == 2 * L && width == 2 * L) {
+            long step = ldc * Float.BYTES;
+            if (bias == 0) {
+                setTwo(tile, rows, c, step);
+            } else {
+                setTwo(tile, rows, c, step, bias);
+            }
+            return;
+        }
         for (int i = 0; i < rows; i++) {
             long row = c + i * ldc * Float.BYTES;
             if (bias == 0) {
@@ -31,6 +40,10 @@ final class GemmStore {
 
     /** C += tile + bias, as in {@link #set}. */
     static void add(float[] tile, int width, int rows, int columns, long c, long ldc, long bias) {
+        if (columns == 2 * L && width == 2 * L && bias == 0) {
+            addTwo(tile, rows, c, ldc * Float.BYTES);
+            return;
+        }
         for (int i = 0; i < rows; i++) {
             long row = c + i * ldc * Float.BYTES;
             addRow(tile, i * width, columns, row, row);
@@ -38,6 +51,41 @@ final class GemmStore {
                 addInPlace(bias, columns, row);
             }
         }
+    }
+
+    /** Rows of two vectors, {@code step} bytes apart in C. */
+    private static void setTwo(float[] tile, int rows, long c, long step) {
+        for (int i = 0; i < rows; i++) {
+            long row = c + i * step;
+            load(tile, i * 2 * L).intoMemorySegment(OffHeap.ALL, row, OffHeap.ORDER);
+            load(tile, i * 2 * L + L).intoMemorySegment(OffHeap.ALL, row + 4 * L, OffHeap.ORDER);
+        }
+    }
+
+    private static void setTwo(float[] tile, int rows, long c, long step, long bias) {
+        FloatVector left = load(bias);
+        FloatVector right = load(bias + 4 * L);
+        for (int i = 0; i < rows; i++) {
+            long row = c + i * step;
+            load(tile, i * 2 * L).add(left).intoMemorySegment(OffHeap.ALL, row, OffHeap.ORDER);
+            load(tile, i * 2 * L + L).add(right).intoMemorySegment(OffHeap.ALL, row + 4 * L, OffHeap.ORDER);
+        }
+    }
+
+    private static void addTwo(float[] tile, int rows, long c, long step) {
+        for (int i = 0; i < rows; i++) {
+            long row = c + i * step;
+            load(tile, i * 2 * L).add(load(row)).intoMemorySegment(OffHeap.ALL, row, OffHeap.ORDER);
+            load(tile, i * 2 * L + L).add(load(row + 4 * L)).intoMemorySegment(OffHeap.ALL, row + 4 * L, OffHeap.ORDER);
+        }
+    }
+
+    private static FloatVector load(float[] tile, int at) {
+        return FloatVector.fromArray(S, tile, at);
+    }
+
+    private static FloatVector load(long address) {
+        return FloatVector.fromMemorySegment(S, OffHeap.ALL, address, OffHeap.ORDER);
     }
 
     private static void setRow(float[] tile, int at, int columns, long row) {
