@@ -1,2 +1,2 @@
-/** Image models. Empty so far. */
+/** Image classification: pictures, their preprocessing, models in Hugging Face layout, and how well they do. */
 package io.quern.vision;

@@ -1,0 +1,2 @@
+/** Image models, a page each. */
+package io.quern.vision.model;
