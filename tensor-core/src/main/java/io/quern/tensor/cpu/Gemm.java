@@ -10,10 +10,11 @@ import io.quern.tensor.DType;
  * B or bias. Sizes may be 0; a sum over no k is 0.
  *
  * <p>Products accumulate in f32 with fused multiply-adds in an order that depends on k (and on whether there are few
- * rows, see {@link Gemv}) alone: the same bits for any number of threads. NaN and infinity propagate; nothing is
+ * rows, see {@link Gemv}) alone: the same bits for any number of threads. Where borders between rows and columns lie
+ * does depend on that number. NaN and infinity propagate; nothing is
  * skipped for being zero. Bound by arithmetic from some 50 rows on, by reading B below.
  *
- * <p>The scalar twin is {@link GemmReference}.
+ * <p>The scalar twin is {@link GemmReference}, which also runs where there are no fused multiply-add instructions.
  */
 public final class Gemm {
     private static final GemmDriver DRIVER = new GemmDriver(GemmKernel.preferred());
@@ -134,7 +135,9 @@ public final class Gemm {
     }
 
     private static void run(GemmCall g) {
-        if (Gemv.serves(g)) {
+        if (!Fma.inHardware()) {
+            GemmReference.run(g);
+        } else if (Gemv.serves(g)) {
             Gemv.run(g);
         } else {
             DRIVER.run(g);

@@ -13,12 +13,13 @@ interface Kernels {
     String description();
 
     /**
-     * Vector kernels where the Vector API is present, else their scalar twins, which is announced. The system property
-     * {@code quern.kernels} set to {@code vector} or {@code scalar} chooses by hand.
+     * Vector kernels where the Vector API is present and the processor has fused multiply-adds, else their scalar twins,
+     * which is announced. The system property {@code quern.kernels} set to {@code vector} or {@code scalar} chooses by
+     * hand.
      */
     static Kernels select() {
         boolean present = ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
-        String wish = System.getProperty("quern.kernels", present ? "vector" : "");
+        String wish = System.getProperty("quern.kernels", present ? "" : "absent");
         switch (wish) {
             case "vector" -> {
                 if (!present) {
@@ -31,12 +32,23 @@ interface Kernels {
                 return new ScalarKernels();
             }
             case "" -> {
+                if (Fma.inHardware()) {
+                    return new VectorKernels();
+                }
+                String reason = "this processor or Java run has no fused multiply-add instructions";
+                System.getLogger("io.quern.tensor")
+                        .log(
+                                System.Logger.Level.WARNING,
+                                reason + ", so the CPU runs scalar kernels, many times slower");
+                return new ScalarKernels("scalar kernels: " + reason);
+            }
+            case "absent" -> {
                 System.getLogger("io.quern.tensor")
                         .log(
                                 System.Logger.Level.WARNING,
                                 "the Vector API is absent, so the CPU runs scalar kernels, many times slower; start"
                                         + " java with --add-modules jdk.incubator.vector");
-                return new ScalarKernels();
+                return new ScalarKernels("scalar kernels: the Vector API is absent");
             }
             default -> throw new TensorException("quern.kernels is 'vector' or 'scalar', not '" + wish + "'");
         }

@@ -21,6 +21,17 @@ import io.quern.tensor.op.View;
  * Vector API is absent they do the work.
  */
 final class ScalarKernels implements Kernels {
+    private final String description;
+
+    ScalarKernels() {
+        this("scalar kernels");
+    }
+
+    /** With a description that tells why they were chosen. */
+    ScalarKernels(String description) {
+        this.description = description;
+    }
+
     @Override
     public void run(Op op, Tensor[] in, Tensor[] out) {
         switch (op) {
@@ -41,6 +52,6 @@ final class ScalarKernels implements Kernels {
 
     @Override
     public String description() {
-        return "scalar kernels";
+        return description;
     }
 }

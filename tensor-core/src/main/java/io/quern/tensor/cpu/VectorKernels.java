@@ -22,7 +22,8 @@ import io.quern.tensor.op.View;
  * for operations that only move elements, and for weights in products, which are widened while they are packed. F64 is
  * for references and gradient checks, and stays with the scalar twins.
  *
- * <p>Work is cut into tasks by shape alone, so a result is the same bits for any number of threads.
+ * <p>Sums are cut by the shape alone (in matrix products by k alone), so a result is the same bits for any number of
+ * threads.
  */
 final class VectorKernels implements Kernels {
     private final Kernels scalar = new ScalarKernels();

@@ -8,9 +8,11 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.IntConsumer;
 
 /**
- * The threads that share a kernel's work. A kernel cuts its work into tasks <em>by the shape alone</em>, never by the
- * number of threads, and {@link #parallelFor} hands the tasks out one at a time; so results do not depend on how many
- * threads take part or how fast each of them is, and a busy neighbour delays one task, not half of the work.
+ * The threads that share a kernel's work. A kernel cuts every sum <em>by the shape alone</em>, never by the number of
+ * threads, and {@link #parallelFor} hands the tasks out one at a time; so results have the same bits however many
+ * threads take part and however fast each of them is, and a busy neighbour delays one task, not half of the work. Most
+ * kernels cut all of their work by the shape; matrix products move borders between rows and between columns with the
+ * number of threads, which no sum crosses.
  *
  * <p>Threads are daemons, started at first use. One without work spins for some 50 microseconds, so that the next
  * kernel of a chain finds it awake (dispatch below a microsecond), and then parks (waking costs some 10). There are as
