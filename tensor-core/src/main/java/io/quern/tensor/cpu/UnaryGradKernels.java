@@ -7,6 +7,7 @@ import static jdk.incubator.vector.VectorOperators.LT;
 import static jdk.incubator.vector.VectorOperators.NE;
 
 import io.quern.tensor.op.Elementwise.UnaryKind;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 
 /** dx = f'(x) dy over packed F32; blocks and loops as in {@link UnaryKernels}. */
@@ -18,16 +19,21 @@ final class UnaryGradKernels {
 
     static void run(UnaryKind kind, long x, long dy, long dx, int n) {
         int size = UnaryKernels.padded(Math.min(n, BLOCK));
-        float[] v = new float[size];
-        float[] d = new float[size];
-        float[] e = new float[size];
+        float[] v = GemmScratch.take(size);
+        float[] d = GemmScratch.take(size);
+        float[] e = GemmScratch.take(size);
         for (int i = 0; i < n; i += BLOCK) {
             int some = Math.min(BLOCK, n - i);
             OffHeap.read(x + 4L * i, v, 0, some);
             OffHeap.read(dy + 4L * i, d, 0, some);
+            Arrays.fill(v, some, UnaryKernels.padded(some), 0);
+            Arrays.fill(d, some, UnaryKernels.padded(some), 0);
             apply(kind, v, d, e, UnaryKernels.padded(some));
             OffHeap.write(d, 0, dx + 4L * i, some);
         }
+        GemmScratch.give(v);
+        GemmScratch.give(d);
+        GemmScratch.give(e);
     }
 
     /** dy becomes dx. */

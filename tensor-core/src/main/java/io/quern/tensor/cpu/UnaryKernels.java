@@ -4,6 +4,7 @@ import static io.quern.tensor.cpu.Lanes.F;
 import static io.quern.tensor.cpu.Lanes.L;
 
 import io.quern.tensor.op.Elementwise.UnaryKind;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 
@@ -24,14 +25,17 @@ final class UnaryKernels {
 
     static void run(UnaryKind kind, long x, long y, int n) {
         int size = padded(Math.min(n, BLOCK));
-        float[] v = new float[size];
-        float[] scratch = new float[size];
+        float[] v = GemmScratch.take(size);
+        float[] scratch = GemmScratch.take(size);
         for (int i = 0; i < n; i += BLOCK) {
             int some = Math.min(BLOCK, n - i);
             OffHeap.read(x + 4L * i, v, 0, some);
+            Arrays.fill(v, some, padded(some), 0); // what was left there could be slow to compute with
             apply(kind, v, scratch, padded(some));
             OffHeap.write(v, 0, y + 4L * i, some);
         }
+        GemmScratch.give(v);
+        GemmScratch.give(scratch);
     }
 
     /** The next multiple of a vector. */
