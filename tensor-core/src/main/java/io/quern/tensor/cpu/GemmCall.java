@@ -5,7 +5,8 @@ import io.quern.tensor.TensorException;
 
 /**
  * One product C[m, n] (+)= A[m, k] B[k, n] (+ bias[n]) off-heap: addresses in bytes, strides in elements, A, C and bias
- * in f32, B in f32, bf16 or f16. A bias of 0 means none.
+ * in f32, B in f32, bf16,
+ * f16 or quantised (its columns packed in blocks, so that bRow is 1). A bias of 0 means none.
  */
 record GemmCall(
         int m,
@@ -28,9 +29,15 @@ record GemmCall(
             throw new IllegalArgumentException(
                     "matrix product: sizes must not be negative, found m " + m + ", n " + n + ", k " + k);
         }
-        if (type != DType.F32 && type != DType.BF16 && type != DType.F16) {
-            throw new TensorException(
-                    "matrix product: weights must be F32, BF16 or F16, found " + type + "; convert them first");
+        if (type.isQuantized()) {
+            if (bRow != 1 || k % type.blockSize() != 0 || n > 1 && bCol % type.blockSize() != 0) {
+                throw new TensorException("matrix product: the columns of " + type
+                        + " weights must be whole blocks of " + type.blockSize() + ", found k " + k + ", strides "
+                        + bRow + " and " + bCol);
+            }
+        } else if (type != DType.F32 && type != DType.BF16 && type != DType.F16) {
+            throw new TensorException("matrix product: weights must be F32, BF16, F16 or quantised, found " + type
+                    + "; convert them first");
         }
         if (ldc < n && m > 1) {
             throw new IllegalArgumentException(
@@ -47,8 +54,15 @@ record GemmCall(
         return a + Float.BYTES * (i * aRow + p * aCol);
     }
 
+    /** Of a quantised B, the block that begins with this element. */
     long bAt(long p, long j) {
-        return b + type.bytes() * (p * bRow + j * bCol);
+        long element = p * bRow + j * bCol;
+        return b + (type.isQuantized() ? element / type.blockSize() * type.blockBytes() : element * type.bytes());
+    }
+
+    /** Bytes from a column of B to the next. */
+    long bStep() {
+        return type.isQuantized() ? bCol / type.blockSize() * type.blockBytes() : bCol * type.bytes();
     }
 
     long cAt(long i, long j) {

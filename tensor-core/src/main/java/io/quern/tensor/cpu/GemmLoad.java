@@ -41,27 +41,15 @@ final class GemmLoad {
     }
 
     private static void f16(long address, int count, float[] to, int at) {
-        short[] words = GemmScratch.takeShorts(count);
-        f16(address, 0, 1, count, words, to, at);
-        GemmScratch.give(words);
-    }
-
-    /**
-     * Reads {@code rows} stretches of {@code count} adjacent f16 numbers, {@code step} bytes apart, one after the other.
-     *
-     * @param words scratch for all of them
-     */
-    static void f16(long address, long step, int rows, int count, short[] words, float[] to, int at) {
-        for (int r = 0; r < rows; r++) {
-            OffHeap.read(address + r * step, words, r * count, count);
-        }
-        widen(words, rows * count, to, at);
+        Dequantizer wide = Dequantizer.take();
+        wide.rows(DType.F16, address, 0, 1, 0, count, to, at, count);
+        Dequantizer.give(wide);
     }
 
     /** A loop over heap arrays, which the compiler turns into the processor's conversions. */
-    private static void widen(short[] words, int count, float[] to, int at) {
+    static void widen(short[] words, int from, int count, float[] to, int at) {
         for (int i = 0; i < count; i++) {
-            to[at + i] = Float.float16ToFloat(words[i]);
+            to[at + i] = Float.float16ToFloat(words[from + i]);
         }
     }
 

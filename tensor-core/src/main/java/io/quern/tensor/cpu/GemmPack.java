@@ -87,7 +87,9 @@ final class GemmPack {
      * {@code apart} floats apart from {@code at} on, whose k begin at {@code k0}; {@code from} is a multiple of 16.
      */
     void b(GemmCall g, int j0, int count, int k0, int from, int kc, float[] to, int at, int apart) {
-        if (g.bCol() == 1) {
+        if (g.type().isQuantized()) {
+            quantized(g, j0, count, k0, from, kc, to, at, apart);
+        } else if (g.bCol() == 1) {
             for (int p = from; p < kc; p += SIDE) {
                 int deep = Math.min(SIDE, kc - p);
                 for (int j = 0; j < count; j += width) {
@@ -118,6 +120,26 @@ final class GemmPack {
                 }
             }
         }
+    }
+
+    /** As {@link #b}; whole stretches at a time, as their scales are widened together. */
+    private void quantized(GemmCall g, int j0, int count, int k0, int from, int kc, float[] to, int at, int apart) {
+        int line = kc - from + SIDE;
+        float[] stage = GemmScratch.take(SIDE * line);
+        Dequantizer wide = Dequantizer.take();
+        for (int j = 0; j < up(count, width); j += SIDE) {
+            int some = Math.max(0, Math.min(SIDE, count - j));
+            if (some > 0) {
+                wide.rows(g.type(), g.bAt(0, j0 + j), g.bStep(), some, k0 + from, kc - from, stage, 0, line);
+            }
+            Arrays.fill(stage, some * line, SIDE * line, 0);
+            int panel = at + j / width * apart + j % width;
+            for (int p = from; p < kc; p += SIDE) {
+                GemmTranspose.block(SIDE, stage, p - from, line, to, panel + p * width, width);
+            }
+        }
+        Dequantizer.give(wide);
+        GemmScratch.give(stage);
     }
 
     /**

@@ -11,9 +11,6 @@ final class GemmScratch {
     private static final int SLOTS = 64; // arrays kept of each size
     private static final AtomicReferenceArray<float[]> FREE = new AtomicReferenceArray<>((31 - SMALLEST) * SLOTS);
 
-    private static final AtomicReferenceArray<short[]> FREE_SHORTS =
-            new AtomicReferenceArray<>((31 - SMALLEST) * SLOTS);
-
     private GemmScratch() {}
 
     /** An array of at least {@code size} elements with any content; give it back when done. */
@@ -34,29 +31,6 @@ final class GemmScratch {
         int first = (31 - Integer.numberOfLeadingZeros(array.length) - SMALLEST) * SLOTS;
         for (int i = first; i < first + SLOTS; i++) {
             if (FREE.getPlain(i) == null && FREE.compareAndSet(i, null, array)) {
-                return;
-            }
-        }
-    }
-
-    /** As {@link #take}, for 16-bit words. */
-    static short[] takeShorts(int size) {
-        int log = Math.max(SMALLEST, 32 - Integer.numberOfLeadingZeros(size - 1));
-        int first = (log - SMALLEST) * SLOTS;
-        for (int i = first; i < first + SLOTS; i++) {
-            short[] array = FREE_SHORTS.getPlain(i);
-            if (array != null && FREE_SHORTS.compareAndSet(i, array, null)) {
-                return array;
-            }
-        }
-        return new short[1 << log];
-    }
-
-    /** Returns an array that {@link #takeShorts} made. */
-    static void give(short[] array) {
-        int first = (31 - Integer.numberOfLeadingZeros(array.length) - SMALLEST) * SLOTS;
-        for (int i = first; i < first + SLOTS; i++) {
-            if (FREE_SHORTS.getPlain(i) == null && FREE_SHORTS.compareAndSet(i, null, array)) {
                 return;
             }
         }

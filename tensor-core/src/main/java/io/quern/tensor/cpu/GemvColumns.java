@@ -240,10 +240,10 @@ final class GemvColumns {
         int k = g.k();
         int n = g.n();
         float[] w = GemmScratch.take(4 * columns);
-        short[] words = GemmScratch.takeShorts(4 * columns);
+        Dequantizer wide = Dequantizer.take();
         int p = from;
         for (; p <= to - 4; p += 4) {
-            GemmLoad.f16(g.bAt(p, j0), g.bRow() * Short.BYTES, 4, columns, words, w, 0);
+            wide.rows(DType.F16, g.bAt(p, j0), g.bRow() * Short.BYTES, 4, 0, columns, w, 0, columns);
             for (int i = 0; i < g.m(); i++) {
                 add4(columns, w, x, i * k + p, y, at + i * n);
             }
@@ -254,7 +254,7 @@ final class GemvColumns {
                 add(columns, w, x[i * k + p], y, at + i * n);
             }
         }
-        GemmScratch.give(words);
+        Dequantizer.give(wide);
         GemmScratch.give(w);
     }
 

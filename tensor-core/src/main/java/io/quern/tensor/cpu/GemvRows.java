@@ -8,7 +8,8 @@ import jdk.incubator.vector.VectorSpecies;
  * y = x W for a W whose columns are contiguous, as linear layers hold it ([n, k] by rows): a dot product for each
  * element. The sum runs over k in the lanes of one vector; the lanes are added pairwise, then come the elements that
  * fill no vector. Four columns at a time, from the four quarters of the task: each is read on and on, which the
- * processor's prefetching follows, where four neighbouring columns would make it start anew after each.
+ * processor's prefetching follows, where four neighbouring columns would make it start anew after each. F32 and BF16 are
+ * read in place; other types are widened first, four columns into the first-level cache.
  */
 final class GemvRows {
     /** Dot products computed side by side. */
@@ -22,24 +23,24 @@ final class GemvRows {
     /** Columns {@code j0 to j0 + columns - 1} of the product, to {@code y[m, columns]}. */
     static void multiply(GemmCall g, float[] x, int j0, int columns, float[] y) {
         int quarter = columns / TOGETHER;
-        long step = g.bCol() * g.type().bytes();
-        boolean f16 = g.type() == DType.F16;
-        short[] words = f16 ? GemmScratch.takeShorts(TOGETHER * g.k()) : null;
-        float[] stage = f16 ? GemmScratch.take(TOGETHER * g.k()) : null;
+        long step = g.bStep();
+        boolean direct = g.type() == DType.F32 || g.type() == DType.BF16;
+        Dequantizer wide = direct ? null : Dequantizer.take();
+        float[] stage = direct ? null : GemmScratch.take(TOGETHER * g.k());
         float[] sums = GemmScratch.take(8 * L);
         for (int j = 0; j < quarter; j++) {
-            four(g, x, g.bAt(0, j0 + j), quarter * step, y, j, quarter, columns, stage, words, sums);
+            four(g, x, g.bAt(0, j0 + j), quarter * step, y, j, quarter, columns, wide, stage, sums);
         }
         for (int j = TOGETHER * quarter; j < columns; j++) {
-            four(g, x, g.bAt(0, j0 + j), 0, y, j, 0, columns, stage, words, sums);
+            four(g, x, g.bAt(0, j0 + j), 0, y, j, 0, columns, wide, stage, sums);
         }
         if (g.k() % L != 0) {
             tails(g, x, j0, columns, y);
         }
         GemmScratch.give(sums);
-        if (f16) {
+        if (!direct) {
             GemmScratch.give(stage);
-            GemmScratch.give(words);
+            Dequantizer.give(wide);
         }
     }
 
@@ -53,12 +54,17 @@ final class GemvRows {
             int at,
             int apart,
             int columns,
+            Dequantizer wide,
             float[] stage,
-            short[] words,
             float[] sums) {
         int k = g.k();
-        if (stage != null) {
-            GemmLoad.f16(w, step, TOGETHER, k, words, stage, 0);
+        if (g.m() == 1 && Dequantizer.fuses(g.type())) {
+            wide.dots(g.type(), w, step, k / g.type().blockSize(), x, 0, sums);
+            lanes(sums, 0, 4, y, at, apart);
+            return;
+        }
+        if (wide != null) {
+            wide.rows(g.type(), w, step, TOGETHER, 0, k, stage, 0, k);
         }
         int i = 0;
         for (; i <= g.m() - 4; i += 4) {
@@ -66,8 +72,8 @@ final class GemvRows {
                 long w0 = w + r * step;
                 switch (g.type()) {
                     case BF16 -> twoBf16(k, x, i * k, w0, w0 + step, sums);
-                    case F16 -> two(k, x, i * k, stage, r * k, sums);
-                    default -> twoF32(k, x, i * k, w0, w0 + step, sums);
+                    case F32 -> twoF32(k, x, i * k, w0, w0 + step, sums);
+                    default -> two(k, x, i * k, stage, r * k, sums);
                 }
                 int to = at + i * columns + r * apart;
                 lanes(sums, 0, 4, y, to, columns);
@@ -77,8 +83,8 @@ final class GemvRows {
         for (; i < g.m(); i++) {
             switch (g.type()) {
                 case BF16 -> dotBf16(k, x, i * k, w, step, sums);
-                case F16 -> dot(k, x, i * k, stage, sums);
-                default -> dotF32(k, x, i * k, w, step, sums);
+                case F32 -> dotF32(k, x, i * k, w, step, sums);
+                default -> dot(k, x, i * k, stage, sums);
             }
             lanes(sums, 0, 4, y, at + i * columns, apart);
         }

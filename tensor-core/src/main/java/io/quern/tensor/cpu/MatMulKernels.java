@@ -81,13 +81,13 @@ final class MatMulKernels {
     }
 
     /**
-     * F32 times a weight [K, N] of fewer bits, which is widened: quantised ones first, BF16 and F16 while they are packed.
+     * F32 times a weight [K, N] of fewer bits, which is widened while it is read; before, if rows of a lie unevenly.
      */
     static void weights(Tensor a, Tensor b, Tensor bias, Tensor out) {
         if (out.size() == 0) {
             return;
         }
-        if (CastKernels.isHalf(b.dtype()) && oneMatrix(a, b, out)) {
+        if (oneMatrix(a, b, out)) {
             rows(b.dtype(), a, b, bias == null ? 0 : bias.address(), out);
         } else if (b.dtype().isQuantized()) {
             try (Tensor wide = CastKernels.widened(b.transpose(0, 1))) { // [N, K]
