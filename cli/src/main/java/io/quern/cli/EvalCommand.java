@@ -13,8 +13,10 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** Measures how well a model predicts a text. */
-@Command(name = "eval", description = "Print a model's loss and perplexity on a text.")
+/** Measures how well a model predicts a text, or classifies pictures. */
+@Command(
+        name = "eval",
+        description = "Print a model's loss and perplexity on a text, or accuracy and confusion matrix on pictures.")
 final class EvalCommand implements Callable<Integer> {
     @Mixin
     private CommonOptions common;
@@ -30,10 +32,15 @@ final class EvalCommand implements Callable<Integer> {
 
     @Option(
             names = {"--text-file"},
-            required = true,
             paramLabel = "FILE",
             description = "The text, in UTF-8.")
     private Path textFile;
+
+    @Option(
+            names = {"--images"},
+            paramLabel = "DIR",
+            description = "Pictures: MNIST's or CIFAR-10's test files, or a folder for each class.")
+    private Path images;
 
     @Option(
             names = {"--context"},
@@ -49,7 +56,14 @@ final class EvalCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
+        if ((textFile == null) == (images == null)) {
+            throw new Errors.UsageException("eval needs either --text-file or --images");
+        }
         Device device = deviceOptions.open(output, common.verbose);
+        if (images != null) {
+            ImageEval.run(model.name(), images, device, output, common.json);
+            return Main.OK;
+        }
         ModelDir dir = model.open();
         String text = TextInput.file(textFile);
         int[] ids = dir.tokenizer().encode(text);

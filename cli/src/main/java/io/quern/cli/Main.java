@@ -15,6 +15,7 @@ import picocli.CommandLine.Command;
             LogitsCommand.class,
             TrainCommand.class,
             EvalCommand.class,
+            ClassifyCommand.class,
             TokenizerCommand.class,
             ShowCommand.class,
             BenchCommand.class,

@@ -14,6 +14,11 @@ final class ModelOption {
                             + " model, trained on Shakespeare.")
     private String model;
 
+    /** What the user wrote; null for the embedded model. */
+    String name() {
+        return model;
+    }
+
     ModelDir open() {
         return Models.open(model);
     }

@@ -11,7 +11,7 @@ import picocli.CommandLine.Spec;
         name = "train",
         description = "Train a model.",
         synopsisSubcommandLabel = "MODEL",
-        subcommands = {TrainGptCommand.class})
+        subcommands = {TrainGptCommand.class, TrainVitCommand.class, TrainCnnCommand.class})
 final class TrainCommand implements Runnable {
     @Spec
     private CommandSpec spec;
@@ -21,6 +21,6 @@ final class TrainCommand implements Runnable {
 
     @Override
     public void run() {
-        throw new ParameterException(spec.commandLine(), "train: say what to train: gpt");
+        throw new ParameterException(spec.commandLine(), "train: say what to train: gpt, vit or cnn");
     }
 }

@@ -1,0 +1,70 @@
+package io.quern.cli;
+
+import io.quern.tensor.Device;
+import io.quern.tensor.TensorException;
+import io.quern.vision.ConfusionMatrix;
+import io.quern.vision.ImageModel;
+import io.quern.vision.ImageModelConfig;
+import io.quern.vision.ImageModelDir;
+import io.quern.vision.data.ImageBatches;
+import io.quern.vision.data.ImageSet;
+import io.quern.vision.data.ImageSplit;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** {@code eval --images}: accuracy, a table of the classes and the confusion matrix. */
+final class ImageEval {
+    private static final int BATCH = 100;
+
+    private ImageEval() {}
+
+    static void run(String model, Path folder, Device device, Output output, boolean json) {
+        ImageModelDir dir = ImageModels.open(model);
+        ImageModelConfig config = dir.config();
+        ImageSet set = ImageSplit.test(folder, dir.preprocessor(), config.channels(), config.labels());
+        if (set.channels() != config.channels()
+                || set.labels().size() > config.labels().size()) {
+            throw new TensorException(folder + " has " + set.labels().size() + " classes and " + set.channels()
+                    + " channels; " + dir.name() + " has " + config.labels().size() + " and " + config.channels());
+        }
+        try (ImageModel loaded = dir.load()) {
+            loaded.moveTo(device);
+            print(
+                    ConfusionMatrix.of(loaded, ImageBatches.inOrder(set, dir.preprocessor(), BATCH, device)),
+                    output,
+                    json);
+        }
+    }
+
+    private static void print(ConfusionMatrix m, Output output, boolean json) {
+        List<String> labels = m.labels();
+        if (json) {
+            Map<String, Object> line = new LinkedHashMap<>();
+            line.put("accuracy", m.accuracy());
+            line.put("macro_f1", m.macroF1());
+            line.put("loss", m.loss());
+            line.put("images", m.total());
+            line.put("labels", labels);
+            line.put("confusion", m.counts());
+            output.json(line);
+            return;
+        }
+        output.println("accuracy %.2f %%, macro F1 %.4f, loss %.4f over %d pictures"
+                .formatted(100 * m.accuracy(), m.macroF1(), m.loss(), m.total()));
+        output.println("%-16s %9s %9s %9s %8s".formatted("class", "precision", "recall", "F1", "pictures"));
+        for (int c = 0; c < labels.size(); c++) {
+            output.println("%-16s %9.4f %9.4f %9.4f %8d"
+                    .formatted(labels.get(c), m.precision(c), m.recall(c), m.f1(c), m.support(c)));
+        }
+        output.println("confusion matrix: a row for each true class, a column for each predicted one");
+        for (int c = 0; c < labels.size(); c++) {
+            StringBuilder row = new StringBuilder("%-16s".formatted(labels.get(c)));
+            for (long n : m.counts()[c]) {
+                row.append("%6d".formatted(n));
+            }
+            output.println(row.toString());
+        }
+    }
+}
