@@ -157,6 +157,8 @@ class ImageCommandsTest {
     void wrongInputIsNamed() throws IOException {
         assertEquals(2, quern("train", "cnn", "--data", path("data")).code);
         assertEquals(2, quern("eval").code);
+        assertEquals(2, quern("eval", "--images", path("data")).code);
+        assertEquals(2, quern("classify", path("data")).code);
         Files.createDirectories(folder.resolve("empty"));
         Run empty = quern("train", "cnn", "--data", path("empty"), "--out", path("out"));
         assertEquals(1, empty.code);
