@@ -29,8 +29,8 @@ public interface WeightSource extends AutoCloseable {
     void close();
 
     /**
-     * Opens a {@code .safetensors} file, a {@code .safetensors.index.json}, or a model folder that has
-     * {@code model.safetensors} or {@code model.safetensors.index.json}.
+     * Opens a {@code .safetensors} file, a {@code .gguf} file, a {@code .safetensors.index.json}, or a model folder that
+     * has {@code model.safetensors} or {@code model.safetensors.index.json}.
      */
     static WeightSource open(Path path) {
         if (Files.isDirectory(path)) {
@@ -44,6 +44,9 @@ public interface WeightSource extends AutoCloseable {
             }
             throw new TensorException(path + " has no weights: there is neither model.safetensors nor"
                     + " model.safetensors.index.json in it");
+        }
+        if (path.toString().endsWith(".gguf")) {
+            return Gguf.open(path);
         }
         return path.toString().endsWith(".json") ? ShardedSafetensors.open(path) : Safetensors.open(path);
     }
