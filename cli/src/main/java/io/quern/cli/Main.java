@@ -18,6 +18,7 @@ import picocli.CommandLine.Command;
             ClassifyCommand.class,
             TokenizerCommand.class,
             ShowCommand.class,
+            QuantizeCommand.class,
             BenchCommand.class,
             DoctorCommand.class
         })

@@ -10,8 +10,8 @@ final class ModelOption {
             names = {"-m", "--model"},
             paramLabel = "MODEL",
             description =
-                    "A folder in Hugging Face layout, or org/name in the Hugging Face cache. Default: the embedded"
-                            + " model, trained on Shakespeare.")
+                    "A folder in Hugging Face layout, a .gguf file, or org/name in the Hugging Face cache. Default:"
+                            + " the embedded model, trained on Shakespeare.")
     private String model;
 
     /** What the user wrote; null for the embedded model. */

@@ -12,7 +12,7 @@ final class Models {
 
     private Models() {}
 
-    /** A folder, a name in the Hugging Face cache, or (null) the embedded model. */
+    /** A folder, a {@code .gguf} file, a name in the Hugging Face cache, or (null) the embedded model. */
     static ModelDir open(String name) {
         return name == null
                 ? ModelDir.open(EMBEDDED, file -> Models.class.getResourceAsStream("model/" + file))
@@ -21,7 +21,7 @@ final class Models {
 
     /** The tokenizer of a model, or one in a folder of its own. */
     static Tokenizer tokenizer(String name) {
-        return name != null && Files.exists(Path.of(name))
+        return name != null && Files.exists(Path.of(name)) && !name.endsWith(".gguf")
                 ? Tokenizer.load(Path.of(name))
                 : open(name).tokenizer();
     }

@@ -1,9 +1,11 @@
 package io.quern.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.quern.tensor.DType;
 import io.quern.tensor.file.WeightEntry;
 import io.quern.tensor.file.WeightSource;
 import io.quern.transformer.ModelConfig;
+import io.quern.transformer.WeightNames;
 import io.quern.transformer.hub.ModelDir;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -48,11 +50,13 @@ final class ShowCommand implements Callable<Integer> {
             Map<String, Long> byType = new TreeMap<>();
             long stored = 0;
             long numbers = 0;
+            long memory = 0;
             for (String name : weights.names()) {
                 WeightEntry e = weights.get(name);
                 byType.merge(e.type().name(), e.shape().size(), Long::sum);
                 stored += e.data().byteSize();
                 numbers += e.shape().size();
+                memory += memory(config, e);
                 Map<String, Object> t = new LinkedHashMap<>();
                 t.put("name", name);
                 t.put("dtype", e.type().name());
@@ -62,7 +66,7 @@ final class ShowCommand implements Callable<Integer> {
             facts.put("parameters", numbers);
             facts.put("stored_as", String.join(", ", byType.keySet()));
             facts.put("file_mib", mib(stored));
-            facts.put("memory_mib", mib(4 * numbers));
+            facts.put("memory_mib", mib(memory));
             facts.put("vocabulary", config.vocabSize());
             facts.put("context", config.contextLength());
             json.properties().forEach(e -> {
@@ -88,6 +92,14 @@ final class ShowCommand implements Callable<Integer> {
             }
         }
         return Main.OK;
+    }
+
+    /** As {@code --dtype auto} holds it: matrices of 16 bits or less stay as they are, all else becomes F32. */
+    private static long memory(ModelConfig config, WeightEntry e) {
+        DType stored = e.type().dtype();
+        boolean matrix = config.weightNames().role(e.name()) != WeightNames.Role.OTHER;
+        boolean kept = stored == DType.BF16 || stored == DType.F16 || stored != null && stored.isQuantized();
+        return matrix && kept ? e.data().byteSize() : 4 * e.shape().size();
     }
 
     private static double mib(long bytes) {

@@ -54,7 +54,8 @@ final class WeightOptions {
         }
     }
 
-    private static String describe(CausalLanguageModel model, boolean auto, DType wanted) {
+    /** The dtypes of a model's parameters, with their sizes. */
+    static String held(CausalLanguageModel model) {
         Map<DType, Long> bytes = new TreeMap<>();
         Map<DType, Integer> count = new TreeMap<>();
         for (Param p : model.parameters().values()) {
@@ -62,7 +63,7 @@ final class WeightOptions {
             bytes.merge(type, type.bytes(p.value().size()), Long::sum);
             count.merge(type, 1, Integer::sum);
         }
-        String held = bytes.entrySet().stream()
+        return bytes.entrySet().stream()
                 .map(e -> String.format(
                         Locale.ROOT,
                         "%s %.1f MiB in %d tensors",
@@ -70,11 +71,14 @@ final class WeightOptions {
                         e.getValue() / 1048576.0,
                         count.get(e.getKey())))
                 .collect(Collectors.joining(", "));
+    }
+
+    private static String describe(CausalLanguageModel model, boolean auto, DType wanted) {
         String why =
                 !auto ? "--dtype" : wanted == null ? "auto: matrices as the file has them" : "auto: f32 on this device";
         String mixed = wanted == DType.Q4_0
                 ? "; embedding and output layer in Q6_K or Q8_0, which 4 bits would harm most, as llama.cpp does"
                 : "";
-        return "weights (" + why + "): " + held + mixed;
+        return "weights (" + why + "): " + held(model) + mixed;
     }
 }

@@ -6,6 +6,7 @@ import io.quern.tensor.DType;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.TensorException;
 import io.quern.tensor.file.AtomicFile;
+import io.quern.tensor.file.Gguf;
 import io.quern.tensor.file.Safetensors;
 import io.quern.tensor.file.SafetensorsWriter;
 import io.quern.tensor.file.WeightSource;
@@ -13,6 +14,7 @@ import io.quern.transformer.CausalLanguageModel;
 import io.quern.transformer.ConfigJson;
 import io.quern.transformer.ModelConfig;
 import io.quern.transformer.generate.GenerationConfig;
+import io.quern.transformer.model.Gpt2Config;
 import io.quern.transformer.model.ModelFamily;
 import io.quern.transformer.text.FileSource;
 import io.quern.transformer.text.Tokenizer;
@@ -26,8 +28,8 @@ import java.util.Optional;
 
 /**
  * A model in Hugging Face layout: {@code config.json}, {@code generation_config.json}, {@code model.safetensors} (or
- * several with an index) and the files of the tokenizer; in a folder, or among the resources of a program. Opening it reads
- * the configuration; the rest is read when asked for.
+ * several with an index) and the files of the tokenizer; in a folder, or among the resources of a program. Or a
+ * {@code .gguf} file, which is all of that in one. Opening it reads the configuration; the rest is read when asked for.
  */
 public final class ModelDir {
     private static final String CONFIG = "config.json";
@@ -36,22 +38,29 @@ public final class ModelDir {
 
     private final String name;
     private final Path folder;
+    private final Path gguf;
     private final FileSource files;
     private final ModelConfig config;
 
-    private ModelDir(String name, Path folder, FileSource files, ModelConfig config) {
+    private ModelDir(String name, Path folder, Path gguf, FileSource files, ModelConfig config) {
         this.name = name;
         this.folder = folder;
+        this.gguf = gguf;
         this.files = files;
         this.config = config;
     }
 
     /**
-     * Opens a folder.
+     * Opens a folder or a {@code .gguf} file.
      *
      * @throws TensorException if it is missing, is no model folder, or holds an architecture that is not supported
      */
     public static ModelDir open(Path folder) {
+        if (isGguf(folder.toString()) && !Files.isDirectory(folder)) {
+            try (Gguf file = Gguf.open(folder)) {
+                return new ModelDir(folder.toString(), null, folder, null, Gpt2Gguf.config(folder.toString(), file));
+            }
+        }
         if (!Files.isDirectory(folder)) {
             throw new TensorException(
                     folder + ": no such folder; a model is a folder with " + CONFIG + " and " + WEIGHTS);
@@ -61,11 +70,15 @@ public final class ModelDir {
             throw new TensorException(
                     folder + " has no " + CONFIG + ": it is not a model folder in Hugging Face layout");
         }
-        return new ModelDir(folder.toString(), folder, null, ModelFamily.read(ConfigJson.read(json)));
+        return new ModelDir(folder.toString(), folder, null, null, ModelFamily.read(ConfigJson.read(json)));
+    }
+
+    private static boolean isGguf(String path) {
+        return path.endsWith(".gguf");
     }
 
     /**
-     * Opens what a user names: a folder, or {@code org/name} in Hugging Face's cache.
+     * Opens what a user names: a folder, a {@code .gguf} file, or {@code org/name} in Hugging Face's cache.
      *
      * @throws TensorException as {@link #open(Path)} and {@link HfCache#model}
      */
@@ -74,7 +87,7 @@ public final class ModelDir {
     }
 
     static ModelDir find(String model, HfCache cache) {
-        boolean cached = !Files.exists(Path.of(model)) && HfCache.isRepository(model);
+        boolean cached = !Files.exists(Path.of(model)) && !isGguf(model) && HfCache.isRepository(model);
         return open(cached ? cache.model(model) : Path.of(model));
     }
 
@@ -87,15 +100,15 @@ public final class ModelDir {
     public static ModelDir open(String name, FileSource files) {
         byte[] json = bytes(name, files, CONFIG)
                 .orElseThrow(() -> new TensorException(name + " has no " + CONFIG + ": it is not a model"));
-        return new ModelDir(name, null, files, ModelFamily.read(ConfigJson.parse(name + "/" + CONFIG, json)));
+        return new ModelDir(name, null, null, files, ModelFamily.read(ConfigJson.parse(name + "/" + CONFIG, json)));
     }
 
-    /** Folder or resource, for people. */
+    /** Folder, file or resource, for people. */
     public String name() {
         return name;
     }
 
-    /** The folder; empty for resources. */
+    /** The folder; empty for resources and {@code .gguf} files. */
     public Optional<Path> folder() {
         return Optional.ofNullable(folder);
     }
@@ -111,6 +124,9 @@ public final class ModelDir {
 
     /** {@code generation_config.json} as it stands. */
     public Optional<ConfigJson> generationJson() {
+        if (gguf != null) {
+            return Optional.empty();
+        }
         String file = name + "/" + GENERATION_CONFIG;
         if (folder == null) {
             return bytes(name, files, GENERATION_CONFIG).map(b -> ConfigJson.parse(file, b));
@@ -121,11 +137,25 @@ public final class ModelDir {
 
     /** The model's tokenizer. */
     public Tokenizer tokenizer() {
+        if (gguf != null) {
+            try (Gguf file = Gguf.open(gguf)) {
+                return GgufTokenizer.read(name, file.values());
+            }
+        }
         return folder == null ? Tokenizer.load(name, files) : Tokenizer.load(folder);
     }
 
-    /** The weights as they are stored; the caller closes them. */
+    /** The weights as they are stored, under the names of Hugging Face checkpoints; the caller closes them. */
     public WeightSource weights() {
+        if (gguf != null) {
+            Gguf file = Gguf.open(gguf);
+            try {
+                return Gpt2Gguf.weights(file, (Gpt2Config) config);
+            } catch (RuntimeException e) {
+                file.close();
+                throw e;
+            }
+        }
         if (folder != null) {
             return WeightSource.open(folder);
         }
@@ -204,6 +234,18 @@ public final class ModelDir {
         SafetensorsWriter.write(folder.resolve(WEIGHTS), tensors, Map.of("format", "pt"), stored);
         write(folder.resolve(GENERATION_CONFIG), generation.toJson());
         write(folder.resolve(CONFIG), json);
+    }
+
+    /**
+     * Writes a model as a {@code .gguf} file that llama.cpp reads too, its matrices in the types that it holds them in. What
+     * {@code generation_config.json} says has no place there.
+     *
+     * @param tokenizer of GPT-2's kind, or null for a file without one
+     * @throws TensorException if the file cannot be written, or the format cannot hold the model
+     */
+    public static void saveGguf(Path file, CausalLanguageModel model, Tokenizer tokenizer) {
+        String title = file.getFileName().toString().replaceFirst("\\.gguf$", "");
+        Gpt2Gguf.write(file, model, tokenizer, title);
     }
 
     private static void write(Path file, ObjectNode json) {
