@@ -13,7 +13,8 @@ import java.util.Arrays;
  * The keys and values of all tokens so far, so that a new token costs one pass over itself. Memory lives until
  * {@link #close()} and grows in blocks up to the context length.
  *
- * <p>Keys and values are [rows, capacity, heads, head size] for each layer. Sequence {@code i} of the current batch writes
+ * <p>Keys and values are [rows, heads, capacity, head size] for each layer: a head reads its own in one stretch of memory,
+ * where the processor's prefetchers follow it. Sequence {@code i} of the current batch writes
  * its next token into row {@code i}; a small table says for every sequence and position which row holds it. So a beam that
  * is continued twice, or a prompt that several sequences continue, is a change of the table ({@link #select}), and no key
  * or value is ever copied: what is written at a position stays there.
@@ -109,10 +110,10 @@ public final class KvCache implements AutoCloseable {
     }
 
     private Tensor grow(Tensor old, int grown) {
-        Tensor t = Tensor.empty(device, dtype, Shape.of(rows, grown, heads, headSize))
+        Tensor t = Tensor.empty(device, dtype, Shape.of(rows, heads, grown, headSize))
                 .keep();
         if (old != null) {
-            t.narrow(1, 0, length).assign(old.narrow(1, 0, length));
+            t.narrow(2, 0, length).assign(old.narrow(2, 0, length));
             old.close();
         }
         return t;
@@ -158,8 +159,8 @@ public final class KvCache implements AutoCloseable {
     public Tensor attend(int layer, Tensor q, Tensor k, Tensor v, Attention.Options options) {
         write(keys[layer], k);
         write(values[layer], v);
-        Tensor allKeys = keys[layer].narrow(1, 0, length + stepTokens);
-        Tensor allValues = values[layer].narrow(1, 0, length + stepTokens);
+        Tensor allKeys = byTime(keys[layer]).narrow(1, 0, length + stepTokens);
+        Tensor allValues = byTime(values[layer]).narrow(1, 0, length + stepTokens);
         if (!shared) {
             allKeys = allKeys.narrow(0, 0, batch);
             allValues = allValues.narrow(0, 0, batch);
@@ -169,7 +170,12 @@ public final class KvCache implements AutoCloseable {
     }
 
     private void write(Tensor all, Tensor x) {
-        all.narrow(0, 0, batch).narrow(1, length, stepTokens).assign(x);
+        byTime(all).narrow(0, 0, batch).narrow(1, length, stepTokens).assign(x);
+    }
+
+    /** The view [rows, capacity, heads, head size] that attention takes. */
+    private static Tensor byTime(Tensor all) {
+        return all.permute(0, 2, 1, 3);
     }
 
     /** Ends a step: its tokens now belong to the sequences. */
