@@ -25,7 +25,7 @@ import picocli.CommandLine.Parameters;
 /** Says what pictures show. */
 @Command(
         name = "classify",
-        description = "Classify pictures by a model that train vit or train cnn made, or one of Hugging Face's.")
+        description = "Classify pictures. The embedded model knows handwritten digits, one a picture.")
 final class ClassifyCommand implements Callable<Integer> {
     @Mixin
     private CommonOptions common;
@@ -35,9 +35,9 @@ final class ClassifyCommand implements Callable<Integer> {
 
     @Option(
             names = {"-m", "--model"},
-            required = true,
             paramLabel = "MODEL",
-            description = "A folder of an image model in Hugging Face layout, or org/name in the Hugging Face cache.")
+            description = "A folder of an image model in Hugging Face layout, or org/name in the Hugging Face cache."
+                    + " Default: the embedded digit classifier.")
     private String model;
 
     @Option(

@@ -61,9 +61,6 @@ final class EvalCommand implements Callable<Integer> {
         }
         Device device = deviceOptions.open(output, common.verbose);
         if (images != null) {
-            if (model.name() == null) {
-                throw new Errors.UsageException("eval --images needs an image model: -m MODEL");
-            }
             ImageEval.run(model.name(), images, device, output, common.json);
             return Main.OK;
         }

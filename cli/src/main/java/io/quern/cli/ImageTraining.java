@@ -165,17 +165,18 @@ final class ImageTraining {
             LossChart.prepare();
             try (Interrupt _ = Interrupt.install(trainer::stop)) {
                 TrainResult result = trainer.run();
-                return report(result, ConfusionMatrix.of(model, held), device);
+                return report(model, result, ConfusionMatrix.of(model, held), device);
             }
         }
     }
 
-    private int report(TrainResult result, ConfusionMatrix test, Device device) throws IOException {
+    private int report(ImageModel model, TrainResult result, ConfusionMatrix test, Device device) throws IOException {
         Map<String, Object> settings = new LinkedHashMap<>();
         settings.put("quern", Version.text());
         settings.put("java", Runtime.version().toString());
         settings.put("device", device.toString());
         settings.put("command", spec.qualifiedName());
+        settings.put("model", model.config().toJson());
         settings.putAll(ConfigFile.values(spec, lasting));
         settings.put("test_pictures", test.total());
         settings.put("test_accuracy", test.accuracy());

@@ -124,6 +124,19 @@ class ImageCommandsTest {
         assertTrue(table.out.contains("macro F1") && table.out.contains("confusion matrix"), table.out);
     }
 
+    /** One of each, as MNIST has them, or larger and as ink on paper. */
+    @Test
+    void theEmbeddedModelReadsDigits() throws Exception {
+        Path digits = Path.of(ImageCommandsTest.class.getResource("/digits").toURI());
+        Run run = quern("classify", "--json", digits.toString());
+        assertEquals(0, run.code, run.err);
+        assertEquals(10, run.out.lines().count());
+        for (String line : run.out.lines().toList()) {
+            JsonNode said = JSON.readTree(line);
+            assertTrue(said.get("input").asText().endsWith(said.get("label").asText() + ".png"), line);
+        }
+    }
+
     @Test
     void aTransformerTrainsAndResumes() throws IOException {
         Run first = train(
@@ -157,8 +170,6 @@ class ImageCommandsTest {
     void wrongInputIsNamed() throws IOException {
         assertEquals(2, quern("train", "cnn", "--data", path("data")).code);
         assertEquals(2, quern("eval").code);
-        assertEquals(2, quern("eval", "--images", path("data")).code);
-        assertEquals(2, quern("classify", path("data")).code);
         Files.createDirectories(folder.resolve("empty"));
         Run empty = quern("train", "cnn", "--data", path("empty"), "--out", path("out"));
         assertEquals(1, empty.code);
