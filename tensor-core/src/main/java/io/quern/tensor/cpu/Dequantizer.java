@@ -98,6 +98,10 @@ final class Dequantizer {
             return;
         }
         load(type, address, step, rows, count);
+        if (type == DType.F16 && pitch == count) {
+            GemmLoad.widen(words, 0, rows * count, to, at);
+            return;
+        }
         if (type == DType.F16) {
             for (int r = 0; r < rows; r++) {
                 GemmLoad.widen(words, r * count, count, to, at + r * pitch);

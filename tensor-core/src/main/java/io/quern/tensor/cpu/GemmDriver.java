@@ -1,5 +1,8 @@
 package io.quern.tensor.cpu;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 
@@ -27,15 +30,18 @@ final class GemmDriver {
     private static final int LEAST_ROWS = 64;
 
     /**
-     * Most columns of B that a task multiplies: a packed stretch of them is to stay in the second-level cache while all
-     * rows of the box pass by. Later tasks take fewer, so that threads end at about the same time.
+     * Most columns of B that a task multiplies: a packed stretch of them is to fill most of the second-level cache while
+     * all rows of the box pass by, each the sooner from the third-level cache the more columns there are. Later tasks
+     * take fewer, so that threads end at about the same time.
      */
-    private static final int MOST_COLUMNS = 256;
+    private static final int MOST_COLUMNS = mostColumns();
 
     private static final int LEAST_COLUMNS = 64;
 
-    /** Tasks that a thread is to have ahead of it, the one it takes included. */
-    private static final int AHEAD = 2;
+    /** Up to so many rows, packed rows of A stay in the second-level cache too, and narrower tasks do no harm. */
+    private static final int LOW = 256;
+
+    private static final int LOW_COLUMNS = 256;
 
     /** Rows of A that a task packs, about, where rows are contiguous, and stretch of k where columns are. */
     private static final int PACK = 56;
@@ -87,14 +93,28 @@ final class GemmDriver {
         return (size + part - 1) / part;
     }
 
-    /** Cuts columns into parts that get smaller: each the share of one task if each thread had some more to go. */
-    private int[] cuts(int n, int threads) {
+    /** 384 for a cache of 2 MiB. Where Linux does not tell its size, 1 MiB is assumed. */
+    private static int mostColumns() {
+        long cache = 1 << 20;
+        try {
+            String text = Files.readString(Path.of("/sys/devices/system/cpu/cpu0/cache/index2/size"))
+                    .strip();
+            cache = text.endsWith("K") ? 1024L * Integer.parseInt(text.substring(0, text.length() - 1)) : cache;
+        } catch (IOException | RuntimeException e) {
+            // another system, or a container that hides it
+        }
+        long columns = cache * 6 / 10 / (KC * Float.BYTES) / LEAST_COLUMNS * LEAST_COLUMNS;
+        return (int) Math.max(LEAST_COLUMNS, Math.min(512, columns));
+    }
+
+    /** Cuts columns into parts that get smaller: a thread's share in what is left or half of that, but no more than most. */
+    private int[] cuts(int n, int most, int ahead, int threads) {
         int least = Math.min(LEAST_COLUMNS, Math.max(width, n / threads / width * width));
         int[] cuts = new int[2 + n / least];
         int count = 0;
         for (int j = 0; j < n; ) {
-            int share = n - j <= least ? n - j : (n - j) / (AHEAD * threads) / width * width;
-            j = Math.min(n, j + Math.max(least, Math.min(MOST_COLUMNS, share)));
+            int share = n - j <= least ? n - j : (n - j) / (ahead * threads) / width * width;
+            j = Math.min(n, j + Math.max(least, Math.min(most, share)));
             cuts[++count] = j;
         }
         return Arrays.copyOf(cuts, count + 1);
@@ -147,7 +167,8 @@ final class GemmDriver {
             bPanel = pack.bPanel(kc);
             // The number of threads moves borders between rows and between columns, which changes no result.
             int threads = Workers.threads();
-            cuts = cuts(g.n(), threads);
+            boolean low = g.m() <= LOW;
+            cuts = cuts(g.n(), low ? Math.min(LOW_COLUMNS, MOST_COLUMNS) : MOST_COLUMNS, low ? 2 : 1, threads);
             groups = cuts.length - 1;
             int box = BOX;
             while (box > LEAST_ROWS && parts(g.m(), box) * groups < threads) {

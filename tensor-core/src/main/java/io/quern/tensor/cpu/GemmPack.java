@@ -20,9 +20,6 @@ final class GemmPack {
     /** Length of the strips that are transposed: two lines of each of 16 pages keep enough reads in flight. */
     private static final int DEEP = 2 * SIDE;
 
-    /** Distance of rows in a strip; not a power of two, so that they spread over the cache. */
-    private static final int STRIP = DEEP + SIDE;
-
     private final int rows;
     private final int pitch;
     private final int width;
@@ -49,7 +46,7 @@ final class GemmPack {
      */
     void a(GemmCall g, int i0, int count, int k0, int from, int kc, float[] to, int at, int apart) {
         if (g.aCol() == 1) {
-            float[] strip = GemmScratch.take(SIDE * STRIP);
+            float[] strip = GemmScratch.take(SIDE * DEEP);
             for (int i = 0; i < count; i += rows) {
                 int some = Math.min(rows, count - i);
                 int panel = at + i / rows * apart;
@@ -57,7 +54,7 @@ final class GemmPack {
                     int deep = Math.min(DEEP, kc - p);
                     strip(DType.F32, g.aAt(i0 + i, k0 + p), g.aRow() * Float.BYTES, some, pitch, deep, strip);
                     for (int q = 0; q < deep; q += SIDE) {
-                        GemmTranspose.block(pitch, strip, q, STRIP, to, panel + (p + q) * pitch, pitch);
+                        GemmTranspose.block(pitch, strip, q, DEEP, to, panel + (p + q) * pitch, pitch);
                     }
                 }
             }
@@ -99,7 +96,7 @@ final class GemmPack {
                 }
             }
         } else if (g.bRow() == 1) {
-            float[] strip = GemmScratch.take(SIDE * STRIP);
+            float[] strip = GemmScratch.take(SIDE * DEEP);
             for (int j = 0; j < up(count, width); j += SIDE) {
                 int some = Math.max(0, Math.min(SIDE, count - j));
                 int panel = at + j / width * apart + j % width;
@@ -107,7 +104,7 @@ final class GemmPack {
                     int deep = Math.min(DEEP, kc - p);
                     strip(g.type(), g.bAt(k0 + p, j0 + j), g.bCol() * g.type().bytes(), some, SIDE, deep, strip);
                     for (int q = 0; q < deep; q += SIDE) {
-                        GemmTranspose.block(SIDE, strip, q, STRIP, to, panel + (p + q) * width, width);
+                        GemmTranspose.block(SIDE, strip, q, DEEP, to, panel + (p + q) * width, width);
                     }
                 }
             }
@@ -149,21 +146,23 @@ final class GemmPack {
     private static void strip(DType type, long address, long step, int lines, int height, int deep, float[] to) {
         if (deep == DEEP && type == DType.F32) {
             whole(address, step, lines, to);
+        } else if (deep == DEEP && type == DType.F16) {
+            f16(address, step, lines, DEEP, to, 0);
         } else {
             for (int r = 0; r < lines; r++) {
-                GemmLoad.row(type, address + r * step, deep, to, r * STRIP);
-                Arrays.fill(to, r * STRIP + deep, r * STRIP + up(deep, SIDE), 0);
+                GemmLoad.row(type, address + r * step, deep, to, r * DEEP);
+                Arrays.fill(to, r * DEEP + deep, r * DEEP + up(deep, SIDE), 0);
             }
         }
         for (int r = lines; r < height; r++) {
-            Arrays.fill(to, r * STRIP, r * STRIP + up(deep, SIDE), 0);
+            Arrays.fill(to, r * DEEP, r * DEEP + up(deep, SIDE), 0);
         }
     }
 
     private static void whole(long address, long step, int lines, float[] to) {
         for (int r = 0; r < lines; r++) {
             long from = address + r * step;
-            int at = r * STRIP;
+            int at = r * DEEP;
             for (int c = 0; c < DEEP; c += L) {
                 FloatVector.fromMemorySegment(S, OffHeap.ALL, from + 4L * c, OffHeap.ORDER)
                         .intoArray(to, at + c);
@@ -182,6 +181,10 @@ final class GemmPack {
             twoVectors(address, step, lines, to, at);
         } else if (count == width && type == DType.F32 && width == L) {
             oneVector(address, step, lines, to, at);
+        } else if (count == width && type == DType.BF16 && width == 2 * L) {
+            twoOfBf16(address, step, lines, to, at);
+        } else if (count == width && type == DType.F16) {
+            f16(address, step, lines, width, to, at);
         } else {
             for (int p = 0; p < lines; p++) {
                 GemmLoad.row(type, address + p * step, count, to, at + p * width);
@@ -196,6 +199,22 @@ final class GemmPack {
             FloatVector.fromMemorySegment(S, OffHeap.ALL, from, OffHeap.ORDER).intoArray(to, at + p * (2 * L));
             FloatVector.fromMemorySegment(S, OffHeap.ALL, from + 4 * L, OffHeap.ORDER)
                     .intoArray(to, at + p * (2 * L) + L);
+        }
+    }
+
+    private static void twoOfBf16(long address, long step, int lines, float[] to, int at) {
+        for (int p = 0; p < lines; p++) {
+            GemmLoad.bf16(address + p * step).intoArray(to, at + p * (2 * L));
+            GemmLoad.bf16(address + p * step + 2 * L).intoArray(to, at + p * (2 * L) + L);
+        }
+    }
+
+    /** Lines that follow each other without a gap. */
+    private static void f16(long address, long step, int lines, int count, float[] to, int at) {
+        if (lines > 0) {
+            Dequantizer wide = Dequantizer.take();
+            wide.rows(DType.F16, address, step, lines, 0, count, to, at, count);
+            Dequantizer.give(wide);
         }
     }
 

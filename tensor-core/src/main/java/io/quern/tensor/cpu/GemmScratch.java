@@ -15,7 +15,7 @@ final class GemmScratch {
 
     /** An array of at least {@code size} elements with any content; give it back when done. */
     static float[] take(int size) {
-        int log = Math.max(SMALLEST, 32 - Integer.numberOfLeadingZeros(size - 1));
+        int log = Math.max(SMALLEST, 32 - Integer.numberOfLeadingZeros(Math.max(0, size - 1)));
         int first = (log - SMALLEST) * SLOTS;
         for (int i = first; i < first + SLOTS; i++) {
             float[] array = FREE.getPlain(i);
