@@ -98,8 +98,15 @@ public class GemmBenchmark {
         }
 
         static long random(Arena arena, long count, DType type) {
-            long at = arena.allocate(count * type.bytes(), 64).address();
+            long at = arena.allocate(type.bytes(count), 64).address();
             SplittableRandom random = new SplittableRandom(count);
+            if (type.isQuantized()) {
+                for (long i = 0; i < type.bytes(count); i += 2) {
+                    // also right as scales in binary16: small and finite
+                    OffHeap.setShort(at + i, (short) random.nextInt(0x2000, 0x2400));
+                }
+                return at;
+            }
             for (long i = 0; i < count; i++) {
                 float v = random.nextFloat() - 0.5f;
                 switch (type) {

@@ -2,6 +2,7 @@ package io.quern.tensor.cpu;
 
 import java.lang.foreign.Arena;
 import java.util.concurrent.TimeUnit;
+import jdk.incubator.vector.FloatVector;
 import org.openjdk.jmh.annotations.AuxCounters;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -32,16 +33,30 @@ import org.openjdk.jmh.annotations.Warmup;
 public class GemvBenchmark {
     private static final long BYTES = 256 << 20;
 
+    /** Bytes that a task of {@link #read} takes. */
+    private static final int STREAMS = 1 << 19;
+
+    private final float[] sums = new float[256];
+
     /** m x k x n, the layout of W ([k, n]: NN, [n, k]: NT) and its type. */
     @Param({
+        "1x768x768 NN F32",
         "1x768x2304 NN F32",
         "1x768x3072 NT F32",
         "1x3072x768 NN F32",
         "1x768x50257 NT F32",
+        "4x768x3072 NN F32",
         "4x768x50257 NT F32",
         "1x768x2304 NN BF16",
         "1x768x50257 NT BF16",
-        "1x768x50257 NT F16"
+        "4x768x50257 NT BF16",
+        "1x768x50257 NT F16",
+        "1x768x3072 NT Q8_0",
+        "4x768x3072 NT Q8_0",
+        "1x768x3072 NT Q4_0",
+        "4x768x3072 NT Q4_0",
+        "1x768x3072 NT Q4_K",
+        "1x768x3072 NT Q6_K"
     })
     public String shape;
 
@@ -64,7 +79,7 @@ public class GemvBenchmark {
         Workers.setThreads(threads);
         arena = Arena.ofShared();
         GemmCall first = GemmBenchmark.Shapes.call(arena, shape);
-        long bytes = (long) first.k() * first.n() * first.type().bytes();
+        long bytes = first.type().bytes((long) first.k() * first.n());
         calls = new GemmCall[(int) Math.max(2, BYTES / bytes)];
         calls[0] = first;
         for (int i = 1; i < calls.length; i++) {
@@ -84,6 +99,36 @@ public class GemvBenchmark {
         Gemm.weights(
                 g.type(), g.m(), g.n(), g.k(), g.a(), g.aRow(), g.aCol(), g.b(), g.bRow(), g.bCol(), g.c(), g.ldc(), 0,
                 false);
-        rate.gigabytes += 1e-9 * g.k() * g.n() * g.type().bytes();
+        rate.gigabytes += 1e-9 * g.type().bytes((long) g.k() * g.n());
+    }
+
+    /** Reading the weights and nothing else: what the memory gives. The same for each type. */
+    @Benchmark
+    public float read(Rate rate) {
+        GemmCall g = calls[next];
+        next = (next + 1) % calls.length;
+        long bytes = g.type().bytes((long) g.k() * g.n()) / STREAMS * STREAMS;
+        Workers.ranges(
+                bytes,
+                STREAMS,
+                (from, to) -> sums[(int) (from / STREAMS % sums.length)] = sum(g.b() + from, to - from));
+        rate.gigabytes += 1e-9 * bytes;
+        return sums[0];
+    }
+
+    /** Four streams; the addition keeps the loads from being left out. */
+    private static float sum(long at, long bytes) {
+        int quarter = (int) (bytes / 4);
+        FloatVector a = Lanes.broadcast(0);
+        FloatVector b = a;
+        FloatVector c = a;
+        FloatVector d = a;
+        for (int i = 0; i < quarter; i += 4 * Lanes.L) {
+            a = a.add(Lanes.load(at + i));
+            b = b.add(Lanes.load(at + quarter + i));
+            c = c.add(Lanes.load(at + 2L * quarter + i));
+            d = d.add(Lanes.load(at + 3L * quarter + i));
+        }
+        return Lanes.sum(a.add(b).add(c.add(d)));
     }
 }
