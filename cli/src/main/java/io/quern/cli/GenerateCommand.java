@@ -27,6 +27,7 @@ import picocli.CommandLine.Option;
 @Command(name = "generate", description = "Continue a text. Without -m, the embedded model does.", sortOptions = false)
 final class GenerateCommand implements Callable<Integer> {
     private static final int EXPLAINED = 5;
+    private static final String FIRST_TOKEN = "first token";
 
     @Mixin
     private CommonOptions common;
@@ -70,12 +71,14 @@ final class GenerateCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         long start = System.nanoTime();
-        Device device = deviceOptions.open(output, common.verbose);
+        StartUp.mark("command line");
         ModelDir dir = model.open();
         String text = prompt.text(output);
-        Tokenizer tokenizer = tokenizer(dir, text);
+        // In a new process a large vocabulary takes as long as everything else.
+        Background<Tokenizer> reading = Background.start("tokenizer", () -> tokenizer(dir, text));
+        Device device = deviceOptions.open(output, common.verbose);
+        StartUp.mark("device");
         GenerationConfig config = options.config(dir);
-        int[] ids = prompt.ids(text, tokenizer);
         if (common.verbose) {
             dir.generationJson()
                     .map(GenerationConfig::unsupported)
@@ -84,6 +87,9 @@ final class GenerateCommand implements Callable<Integer> {
             output.note("decoding: " + config);
         }
         try (CausalLanguageModel loaded = weightOptions.load(dir, device, output, common.verbose)) {
+            StartUp.mark("weights");
+            Tokenizer tokenizer = reading.get();
+            int[] ids = prompt.ids(text, tokenizer);
             double loadMillis = (System.nanoTime() - start) / 1e6;
             if (echo && text != null && !common.json) {
                 output.print(text);
@@ -108,7 +114,9 @@ final class GenerateCommand implements Callable<Integer> {
     /** A model without a tokenizer can still continue ids. */
     private Tokenizer tokenizer(ModelDir dir, String text) {
         try {
-            return dir.tokenizer();
+            Tokenizer tokenizer = dir.tokenizer();
+            StartUp.mark("tokenizer");
+            return tokenizer;
         } catch (TokenizerException e) {
             if (text != null) {
                 throw e;
@@ -125,10 +133,19 @@ final class GenerateCommand implements Callable<Integer> {
         private final Tokenizer tokenizer;
         private final boolean streams;
         private boolean streamed;
+        private boolean first;
 
         Printer(Tokenizer tokenizer, boolean streams) {
             this.tokenizer = tokenizer;
             this.streams = streams;
+        }
+
+        @Override
+        public void onToken(int sequence, int token) {
+            if (!first) {
+                first = true;
+                StartUp.mark(FIRST_TOKEN);
+            }
         }
 
         @Override
@@ -177,6 +194,7 @@ final class GenerateCommand implements Callable<Integer> {
             }
         }
         if (common.verbose) {
+            output.note(StartUp.text());
             GenerationResult.Timings t = result.timings();
             output.note("load %.0f ms; prompt %d tokens, %.1f tokens/s; new %d tokens, %.1f tokens/s; finish: %s"
                     .formatted(
@@ -193,6 +211,7 @@ final class GenerateCommand implements Callable<Integer> {
         Map<String, Object> timings = new LinkedHashMap<>();
         timings.put("load_ms", round(loadMillis));
         timings.put("prefill_tok_s", round(result.timings().prefillTokensPerSecond()));
+        timings.put("first_token_ms", StartUp.millis(FIRST_TOKEN));
         timings.put("decode_tok_s", round(result.timings().decodeTokensPerSecond()));
         Map<String, Object> line = new LinkedHashMap<>();
         line.put("text", s.text());

@@ -1,5 +1,6 @@
 package io.quern.cli;
 
+import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
@@ -9,19 +10,7 @@ import picocli.CommandLine.Command;
         description = "Trains and runs transformers on the JVM.",
         versionProvider = Version.class,
         mixinStandardHelpOptions = true,
-        synopsisSubcommandLabel = "COMMAND",
-        subcommands = {
-            GenerateCommand.class,
-            LogitsCommand.class,
-            TrainCommand.class,
-            EvalCommand.class,
-            ClassifyCommand.class,
-            TokenizerCommand.class,
-            ShowCommand.class,
-            QuantizeCommand.class,
-            BenchCommand.class,
-            DoctorCommand.class
-        })
+        synopsisSubcommandLabel = "COMMAND")
 public final class Main {
     /** Everything went well. */
     static final int OK = 0;
@@ -32,16 +21,45 @@ public final class Main {
     /** Stopped by Ctrl-C. */
     static final int INTERRUPTED = 130;
 
+    private static final List<Class<?>> COMMANDS = List.of(
+            GenerateCommand.class,
+            LogitsCommand.class,
+            TrainCommand.class,
+            EvalCommand.class,
+            ClassifyCommand.class,
+            TokenizerCommand.class,
+            ShowCommand.class,
+            QuantizeCommand.class,
+            BenchCommand.class,
+            DoctorCommand.class);
+
     public static void main(String[] args) {
+        StartUp.mark("JVM");
         Stderr.restore();
+        WarmUp.begin(args);
         System.setProperty("java.awt.headless", "true");
-        int code = commandLine(new Output(System.in)).execute(args);
+        int code = execute(new Output(System.in), args);
         // Not a plain return: worker threads are daemons, but a library's threads need not be.
         System.exit(code);
     }
 
-    static CommandLine commandLine(Output output) {
-        CommandLine line = new CommandLine(new Main(), new CommandFactory(output));
+    /** Runs a command; gives the exit code. */
+    static int execute(Output output, String... args) {
+        return commandLine(output, args.length == 0 ? "" : args[0]).execute(args);
+    }
+
+    /**
+     * The command line with all commands, or with {@code first} alone if that is the name of one: reading the options of
+     * the others takes a tenth of a second in a new process.
+     */
+    static CommandLine commandLine(Output output, String first) {
+        CommandFactory factory = new CommandFactory(output);
+        CommandLine line = new CommandLine(new Main(), factory);
+        List<Class<?>> named =
+                COMMANDS.stream().filter(c -> name(c).equals(first)).toList();
+        for (Class<?> c : named.isEmpty() ? COMMANDS : named) {
+            line.addSubcommand(new CommandLine(c, factory));
+        }
         line.setCaseInsensitiveEnumValuesAllowed(true);
         line.setOut(output.outWriter());
         line.setErr(output.errWriter());
@@ -50,5 +68,9 @@ public final class Main {
         line.setParameterExceptionHandler(Errors::usage);
         line.setExecutionExceptionHandler(Errors::failure);
         return line;
+    }
+
+    private static String name(Class<?> command) {
+        return command.getAnnotation(Command.class).name();
     }
 }

@@ -13,8 +13,6 @@ import java.nio.charset.StandardCharsets;
 
 /** The streams of a command: the answer on stdout, everything else on stderr, both UTF-8. */
 final class Output {
-    private static final ObjectMapper JSON = new ObjectMapper();
-
     private final InputStream in;
     private final PrintStream out;
     private final PrintStream err;
@@ -66,10 +64,15 @@ final class Output {
         flush();
     }
 
+    /** Made when needed: it takes a tenth of a second in a new process, which commands without --json need not pay. */
+    private static final class Json {
+        private static final ObjectMapper MAPPER = new ObjectMapper();
+    }
+
     /** An object as one line of JSON. */
     void json(Object value) {
         try {
-            println(JSON.writeValueAsString(value));
+            println(Json.MAPPER.writeValueAsString(value));
         } catch (JsonProcessingException e) {
             throw new IllegalStateException("cannot write as JSON: " + e.getOriginalMessage(), e);
         }

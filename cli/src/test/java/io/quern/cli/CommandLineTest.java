@@ -44,7 +44,7 @@ class CommandLineTest {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         ByteArrayOutputStream err = new ByteArrayOutputStream();
         Output output = new Output(new ByteArrayInputStream(stdin), out, err, false);
-        int code = Main.commandLine(output).execute(args);
+        int code = Main.execute(output, args);
         return new Run(code, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
     }
 

@@ -36,7 +36,7 @@ class ImageCommandsTest {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         ByteArrayOutputStream err = new ByteArrayOutputStream();
         Output output = new Output(new ByteArrayInputStream(new byte[0]), out, err, false);
-        int code = Main.commandLine(output).execute(args);
+        int code = Main.execute(output, args);
         return new Run(code, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
     }
 

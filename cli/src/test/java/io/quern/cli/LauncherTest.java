@@ -78,6 +78,22 @@ class LauncherTest {
         environment.put("PATH", folder.resolve("bin") + ":" + System.getenv("PATH"));
     }
 
+    /** A kernel that is renamed would lose its flags without a word. */
+    @Test
+    void theKernelsThatItNamesExist() throws IOException {
+        Path root = Path.of(System.getProperty("basedir", "")).toAbsolutePath().getParent();
+        String script = Files.readString(root.resolve("quern"));
+        String list = script.substring(script.indexOf("kernels='") + 9);
+        List<String> classes;
+        try (Stream<Path> files = Files.list(root.resolve("tensor-core/target/classes/io/quern/tensor/cpu"))) {
+            classes = files.map(f -> f.getFileName().toString()).toList();
+        }
+        for (String kernel : list.substring(0, list.indexOf('\'')).strip().split("\\s+")) {
+            String name = kernel.substring(0, kernel.indexOf("::")).replace("*", "");
+            assertTrue(classes.stream().anyMatch(c -> c.startsWith(name) && c.endsWith(".class")), kernel);
+        }
+    }
+
     @Test
     void passesArgumentsAndTheExitCode() throws Exception {
         environment.put("FAKE_EXIT", "7");

@@ -1,10 +1,9 @@
 package io.quern.transformer;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.quern.tensor.TensorException;
 import java.io.IOException;
@@ -25,11 +24,6 @@ import java.util.List;
 public record ConfigJson(String file, ObjectNode node) {
     /** Far beyond any configuration; a larger file is not one. */
     private static final long LARGEST = 16L << 20;
-
-    private static final ObjectMapper MAPPER = JsonMapper.builder()
-            .enable(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY)
-            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-            .build();
 
     /**
      * Reads a file.
@@ -60,7 +54,7 @@ public record ConfigJson(String file, ObjectNode node) {
     public static ConfigJson parse(String file, byte[] json) {
         JsonNode node;
         try {
-            node = MAPPER.readTree(json);
+            node = JsonTree.read(json);
         } catch (JsonProcessingException e) {
             String place =
                     e.getLocation() == null ? "" : " at line " + e.getLocation().getLineNr();
@@ -77,13 +71,13 @@ public record ConfigJson(String file, ObjectNode node) {
 
     /** An empty object to fill and write. */
     public static ObjectNode object() {
-        return MAPPER.createObjectNode();
+        return JsonNodeFactory.instance.objectNode();
     }
 
     /** The object as the text of a file. */
     public static byte[] bytes(ObjectNode object) {
         try {
-            return (MAPPER.writerWithDefaultPrettyPrinter().writeValueAsString(object) + "\n")
+            return (new ObjectMapper().writerWithDefaultPrettyPrinter().writeValueAsString(object) + "\n")
                     .getBytes(java.nio.charset.StandardCharsets.UTF_8);
         } catch (JsonProcessingException e) {
             throw new AssertionError(e);

@@ -1,10 +1,8 @@
 package io.quern.transformer.text;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.quern.transformer.JsonTree;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.HashMap;
@@ -18,16 +16,11 @@ import java.util.Map;
  * @param node what is there; a missing node if nothing is
  */
 record JsonFile(String file, String path, JsonNode node) {
-    private static final ObjectMapper MAPPER = JsonMapper.builder()
-            .enable(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY)
-            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-            .build();
-
     /** Reads a whole file, whose top must be an object. */
     static JsonFile read(String file, InputStream in) {
         JsonNode node;
         try {
-            node = MAPPER.readTree(in);
+            node = JsonTree.read(in);
         } catch (JsonProcessingException e) {
             String place = e.getLocation() == null
                     ? ""
