@@ -146,7 +146,7 @@ final class GgufHeader {
 
     private static long bytes(StoredType type, Shape shape) {
         DType dtype = type.dtype();
-        return dtype != null ? dtype.bytes(shape) : Math.multiplyExact(shape.size(), (long) type.bytes());
+        return dtype != null ? dtype.bytes(shape) : Math.multiplyExact(shape.size(), type.bits() / 8L);
     }
 
     /** Turns offsets in the data into those in the file; tensors may not overlap or end outside it. */

@@ -4,24 +4,30 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonFactoryBuilder;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
-import com.fasterxml.jackson.core.StreamReadFeature;
 import io.quern.tensor.Shape;
 import io.quern.tensor.TensorException;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
-/** The header of a safetensors file, checked against itself and against the size of the data behind it. */
+/**
+ * The header of a safetensors file, checked against itself and against the size of the data behind it. It accepts what the
+ * reference implementation accepts: of a name that comes twice the last tensor counts, properties that it does not know are
+ * skipped.
+ */
 record SafetensorsHeader(Map<String, Part> tensors, Map<String, String> metadata) {
     /** The reference implementation's limit. */
     static final long LARGEST = 100_000_000;
 
-    private static final JsonFactory JSON = new JsonFactoryBuilder()
-            .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-            .build();
+    private static final Set<String> PROPERTIES = Set.of("dtype", "shape", "data_offsets");
+
+    private static final JsonFactory JSON = new JsonFactoryBuilder().build();
 
     /** A tensor, and where its bytes are in the data. */
     record Part(String name, StoredType type, Shape shape, long begin, long end) {}
@@ -34,15 +40,22 @@ record SafetensorsHeader(Map<String, Part> tensors, Map<String, String> metadata
      */
     static SafetensorsHeader parse(String file, byte[] json, long dataSize) {
         Map<String, Part> tensors = new LinkedHashMap<>();
-        Map<String, String> metadata = Map.of();
+        Map<String, String> metadata = null;
+        if (json.length > 0 && json[0] == (byte) 0xEF) {
+            throw new TensorException(file + ": the header begins with a byte order mark, not with a JSON object");
+        }
         try (JsonParser p = JSON.createParser(json)) {
             if (p.nextToken() != JsonToken.START_OBJECT) {
                 throw new TensorException(file + ": the header is not a JSON object");
             }
             while (p.nextToken() == JsonToken.FIELD_NAME) {
                 String name = p.currentName();
+                checkText(file, name);
                 p.nextToken();
                 if (name.equals("__metadata__")) {
+                    if (metadata != null) {
+                        throw new TensorException(file + ": the header has __metadata__ twice");
+                    }
                     metadata = strings(file, p);
                 } else {
                     tensors.put(name, part(file, name, p, dataSize));
@@ -59,7 +72,7 @@ record SafetensorsHeader(Map<String, Part> tensors, Map<String, String> metadata
             throw new TensorException(file + ": the header is not valid JSON: " + firstLine(e), e);
         }
         checkCoverage(file, tensors, dataSize);
-        return new SafetensorsHeader(tensors, metadata);
+        return new SafetensorsHeader(tensors, metadata == null ? Map.of() : metadata);
     }
 
     private static String firstLine(IOException e) {
@@ -68,8 +81,18 @@ record SafetensorsHeader(Map<String, Part> tensors, Map<String, String> metadata
                 : String.valueOf(e.getMessage());
     }
 
+    /** What JSON can escape but UTF-8 cannot say. */
+    static void checkText(String file, String text) {
+        if (!StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
+            throw new TensorException(file + ": a name or a text of the header has half of a surrogate pair");
+        }
+    }
+
     private static Map<String, String> strings(String file, JsonParser p) throws IOException {
         Map<String, String> m = new LinkedHashMap<>();
+        if (p.currentToken() == JsonToken.VALUE_NULL) {
+            return m;
+        }
         if (p.currentToken() != JsonToken.START_OBJECT) {
             throw new TensorException(file + ": __metadata__ is not an object of strings");
         }
@@ -78,6 +101,8 @@ record SafetensorsHeader(Map<String, Part> tensors, Map<String, String> metadata
             if (p.nextToken() != JsonToken.VALUE_STRING) {
                 throw new TensorException(file + ": __metadata__ entry '" + key + "' is not a string");
             }
+            checkText(file, key);
+            checkText(file, p.getText());
             m.put(key, p.getText());
         }
         return m;
@@ -91,14 +116,21 @@ record SafetensorsHeader(Map<String, Part> tensors, Map<String, String> metadata
         StoredType type = null;
         List<Long> shape = null;
         List<Long> offsets = null;
+        Set<String> seen = new HashSet<>();
         while (p.nextToken() == JsonToken.FIELD_NAME) {
             String key = p.currentName();
             p.nextToken();
+            if (!PROPERTIES.contains(key)) {
+                p.skipChildren(); // as the reference implementation does
+                continue;
+            }
+            if (!seen.add(key)) {
+                throw new TensorException(where + " has the property '" + key + "' twice");
+            }
             switch (key) {
                 case "dtype" -> type = type(where, p);
                 case "shape" -> shape = numbers(where, key, p);
-                case "data_offsets" -> offsets = numbers(where, key, p);
-                default -> throw new TensorException(where + " has an unknown property '" + key + "'");
+                default -> offsets = numbers(where, key, p);
             }
         }
         if (type == null || shape == null || offsets == null || offsets.size() != 2) {
@@ -110,17 +142,18 @@ record SafetensorsHeader(Map<String, Part> tensors, Map<String, String> metadata
             throw new TensorException(where + " lies at bytes " + begin + " to " + end + ", but the file has "
                     + dataSize + " bytes of data: it is cut off or its header is wrong");
         }
-        long size = type.bytes();
+        long bits = type.bits();
         int[] dims = new int[shape.size()];
         try {
             for (int i = 0; i < dims.length; i++) {
                 dims[i] = Math.toIntExact(shape.get(i));
-                size = Math.multiplyExact(size, (long) dims[i]);
+                bits = Math.multiplyExact(bits, (long) dims[i]);
             }
         } catch (ArithmeticException e) {
             throw new TensorException(where + " has the impossible shape " + shape, e);
         }
-        if (size != end - begin) {
+        long size = bits / 8;
+        if (bits % 8 != 0 || size != end - begin) {
             throw new TensorException(
                     where + " is " + type + " " + shape + ", which takes " + size + " bytes, but has " + (end - begin));
         }
@@ -129,7 +162,7 @@ record SafetensorsHeader(Map<String, Part> tensors, Map<String, String> metadata
 
     private static StoredType type(String where, JsonParser p) throws IOException {
         for (StoredType type : StoredType.values()) {
-            if (type.bytes() > 0 && type.name().equals(p.getText())) {
+            if (type.bits() > 0 && type.name().equals(p.getText())) {
                 return type;
             }
         }

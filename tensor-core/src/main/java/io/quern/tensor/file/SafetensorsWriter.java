@@ -49,6 +49,11 @@ public final class SafetensorsWriter {
             throw new TensorException(
                     file + ": no tensor can be named '" + METADATA + "': the format reserves the name");
         }
+        tensors.keySet().forEach(name -> SafetensorsHeader.checkText(file.toString(), name));
+        metadata.forEach((key, value) -> {
+            SafetensorsHeader.checkText(file.toString(), key);
+            SafetensorsHeader.checkText(file.toString(), value);
+        });
         List<Part> parts = new ArrayList<>();
         tensors.forEach((name, t) -> {
             boolean real = t.dtype().isFloating() || t.dtype().isQuantized();
