@@ -123,10 +123,19 @@ final class KernelCases {
 
     private Case vectorProduct(int k, int n, DType type) {
         return new Case("gemv", "1x" + k + "x" + n + " NT", type, () -> {
-            long bytes = type.bytes(Shape.of(n, k));
+            Tensor weight = numbers(n, k).cast(type);
             List<Op> ops = new ArrayList<>();
+            long bytes = type.bytes(weight.shape());
             for (long at = 0; at < COLD_BYTES; at += bytes) {
-                ops.add(new MatMul(numbers(1, k), numbers(n, k).cast(type).transpose(0, 1), null));
+                // The numbers are the same, the memory is not.
+                Tensor w = at == 0
+                        ? weight
+                        : Tensor.from(
+                                device,
+                                type,
+                                weight.shape(),
+                                weight.to(Device.CPU).data());
+                ops.add(new MatMul(numbers(1, k), w.transpose(0, 1), null));
             }
             return ops;
         });
