@@ -11,6 +11,7 @@ import io.quern.tensor.Rng;
 import io.quern.tensor.Scope;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.TensorException;
+import io.quern.tensor.spi.MemoryStats;
 import io.quern.transformer.model.Gpt2;
 import io.quern.transformer.model.Gpt2Config;
 import java.util.Arrays;
@@ -201,5 +202,29 @@ class KvCacheTest extends LeakChecked {
 
     private static void assertClose(float[] expected, float[] got) {
         assertArrayEquals(expected, got, (float) CLOSE);
+    }
+
+    @Test
+    void decodingAsksForNoMoreNativeMemory() {
+        try (KvCache cache = model.newCache(1)) {
+            cache.reserve(150);
+            decode(cache, 150); // every length once
+            MemoryStats before = Device.CPU.backend().memory();
+            decode(cache, 450);
+            MemoryStats after = Device.CPU.backend().memory();
+            assertEquals(before.live(), after.live());
+            assertEquals(before.reserved(), after.reserved());
+            assertEquals(before.systemAllocations(), after.systemAllocations());
+        }
+    }
+
+    /** Goes on for so many tokens; the cache starts again where the context ends. */
+    private void decode(KvCache cache, int tokens) {
+        for (int i = 0; i < tokens; i++) {
+            if (cache.length() == 150) {
+                cache.truncate(0);
+            }
+            next(cache, 1, i % 40);
+        }
     }
 }

@@ -86,13 +86,27 @@ final class AttentionRows {
         return Lanes.sum(s0.add(s1));
     }
 
-    /** Four vectors of the result: the weighted sum of the values. */
+    /**
+     * Four vectors of the result: the weighted sum of the values. Two keys in a round make the method too long to be
+     * inlined; inside its caller, vectors were boxed in one start out of several.
+     */
     private static void wide(Call c, int b, int g, int d, int n, float[] p, float inverse, long to) {
         FloatVector s0 = FloatVector.zero(Lanes.F);
         FloatVector s1 = FloatVector.zero(Lanes.F);
         FloatVector s2 = FloatVector.zero(Lanes.F);
         FloatVector s3 = FloatVector.zero(Lanes.F);
-        for (int j = 0; j < n; j++) {
+        int j = 0;
+        for (; j < n - 1; j += 2) {
+            long u = c.v().at(c.row(b, j), j, g) + 4L * d;
+            long v = c.v().at(c.row(b, j + 1), j + 1, g) + 4L * d;
+            FloatVector x = FloatVector.broadcast(Lanes.F, p[j]);
+            FloatVector y = FloatVector.broadcast(Lanes.F, p[j + 1]);
+            s0 = y.fma(Lanes.load(v), x.fma(Lanes.load(u), s0));
+            s1 = y.fma(Lanes.load(v + 4L * L), x.fma(Lanes.load(u + 4L * L), s1));
+            s2 = y.fma(Lanes.load(v + 8L * L), x.fma(Lanes.load(u + 8L * L), s2));
+            s3 = y.fma(Lanes.load(v + 12L * L), x.fma(Lanes.load(u + 12L * L), s3));
+        }
+        for (; j < n; j++) {
             long v = c.v().at(c.row(b, j), j, g) + 4L * d;
             FloatVector w = FloatVector.broadcast(Lanes.F, p[j]);
             s0 = w.fma(Lanes.load(v), s0);

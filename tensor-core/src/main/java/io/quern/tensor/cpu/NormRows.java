@@ -18,6 +18,21 @@ final class NormRows {
         FloatVector m = FloatVector.broadcast(F, mean);
         FloatVector s = FloatVector.broadcast(F, rstd);
         int i = 0;
+        // Four vectors in a round also make the method too long to be inlined: inside long callers, vectors were boxed.
+        for (; i <= c - 4 * L; i += 4 * L) {
+            FloatVector h0 = load(x + 4L * i).sub(m).mul(s);
+            FloatVector y0 = h0.fma(load(weight + 4L * i), load(bias + 4L * i));
+            y0.intoMemorySegment(ALL, y + 4L * i, ORDER);
+            FloatVector h1 = load(x + 4L * (i + L)).sub(m).mul(s);
+            FloatVector y1 = h1.fma(load(weight + 4L * (i + L)), load(bias + 4L * (i + L)));
+            y1.intoMemorySegment(ALL, y + 4L * (i + L), ORDER);
+            FloatVector h2 = load(x + 4L * (i + 2 * L)).sub(m).mul(s);
+            FloatVector y2 = h2.fma(load(weight + 4L * (i + 2 * L)), load(bias + 4L * (i + 2 * L)));
+            y2.intoMemorySegment(ALL, y + 4L * (i + 2 * L), ORDER);
+            FloatVector h3 = load(x + 4L * (i + 3 * L)).sub(m).mul(s);
+            FloatVector y3 = h3.fma(load(weight + 4L * (i + 3 * L)), load(bias + 4L * (i + 3 * L)));
+            y3.intoMemorySegment(ALL, y + 4L * (i + 3 * L), ORDER);
+        }
         for (; i <= c - L; i += L) {
             FloatVector h = load(x + 4L * i).sub(m).mul(s);
             h.fma(load(weight + 4L * i), load(bias + 4L * i)).intoMemorySegment(ALL, y + 4L * i, ORDER);
