@@ -8,7 +8,7 @@ final class DeviceOptions {
     @Option(
             names = {"--device"},
             paramLabel = "DEVICE",
-            description = "auto or cpu. Default: auto, the fastest that works.")
+            description = "auto, cpu, cuda or cuda:N. Default: auto, the CPU.")
     private String device = "auto";
 
     @Option(

@@ -103,7 +103,7 @@ final class DoctorCommand implements Callable<Integer> {
         if (!m.containsKey("cuda")) {
             m.put("cuda", "this build has no CUDA backend");
         }
-        m.put("auto", "cpu: the only device that works here");
+        m.put("auto", "cpu; --device names another");
         return m;
     }
 

@@ -167,7 +167,9 @@ class CommandLineTest {
         assertFails(1, "/no/such/file", quern("generate", "-f", "/no/such/file"));
         assertFails(1, "token 99999", quern("generate", "--prompt-tokens", "99999"));
         assertFails(1, "context", quern("generate", "-p", "word ".repeat(2000)));
-        assertFails(1, "no backend provides device 'cuda'", quern("generate", "-p", "x", "--device", "cuda"));
+        assertFails(1, "no backend provides device 'abacus'", quern("generate", "-p", "x", "--device", "abacus"));
+        System.setProperty("quern.cuda.driver", "/no/such/libcuda.so.1");
+        assertFails(1, "no NVIDIA driver", quern("generate", "-p", "x", "--device", "cuda"));
         Path binary = Files.write(folder.resolve("binary"), new byte[] {'a', (byte) 0xFF, 'b'});
         assertFails(1, "byte 1 is 0xff", quern("generate", "-f", binary.toString()));
         Path empty = Files.writeString(folder.resolve("empty"), "");

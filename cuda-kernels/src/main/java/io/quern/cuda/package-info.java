@@ -1,2 +1,2 @@
-/** The CUDA backend. Empty so far: {@code --device cuda} says that no backend provides it. */
+/** The CUDA backend: a launcher a family of operations over the kernels of {@code io/quern/cuda/kernels}, memory, GEMM choice. */
 package io.quern.cuda;

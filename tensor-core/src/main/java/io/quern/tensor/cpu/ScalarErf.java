@@ -6,7 +6,7 @@ final class ScalarErf {
     private static final double SQRT_PI = Math.sqrt(Math.PI);
 
     /** Where the complement takes over from the series, which would lose digits in 1 - erf. */
-    private static final double TAIL = 2;
+    private static final double TAIL = 1;
 
     private ScalarErf() {}
 
@@ -36,7 +36,7 @@ final class ScalarErf {
     /** erfc(z) = exp(-z^2) / sqrt(pi) / (z + (1/2) / (z + (2/2) / (z + (3/2) / ...))), from the innermost fraction out. */
     private static double complement(double z) {
         double f = z;
-        for (int n = 60; n > 0; n--) {
+        for (int n = 200; n > 0; n--) {
             f = z + 0.5 * n / f;
         }
         return Math.exp(-z * z) / (SQRT_PI * f);

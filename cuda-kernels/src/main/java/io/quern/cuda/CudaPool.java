@@ -1,0 +1,128 @@
+package io.quern.cuda;
+
+import io.quern.cuda.driver.CudaDevice;
+import io.quern.tensor.TensorException;
+import io.quern.tensor.spi.Backend;
+import io.quern.tensor.spi.Buffer;
+import io.quern.tensor.spi.MemoryStats;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.Map;
+
+/**
+ * Device memory by size class: powers of two cut into eight, so that at most an eighth is lost. Freed blocks are kept and
+ * reused at once, which is safe although kernels may still read them: all work runs in order on one stream. The system
+ * property {@code quern.cuda.pool=off} gives every buffer an allocation of its own, for finding accesses out of bounds.
+ */
+final class CudaPool {
+    private static final long SMALLEST = 512;
+
+    private final CudaDevice device;
+    private final boolean caches = !"off".equals(System.getProperty("quern.cuda.pool"));
+    private final Map<Long, Deque<Long>> free = new HashMap<>();
+    private long live;
+    private long peak;
+    private long reserved;
+    private long buffers;
+    private long systemAllocations;
+
+    CudaPool(CudaDevice device) {
+        this.device = device;
+    }
+
+    /** Memory of a pool, back to it with the last hold. */
+    private final class PoolBuffer extends Buffer {
+        private final long address;
+        private final long size;
+
+        PoolBuffer(Backend backend, long bytes, long address, long size) {
+            super(backend, bytes);
+            this.address = address;
+            this.size = size;
+        }
+
+        @Override
+        public long address() {
+            return address;
+        }
+
+        @Override
+        protected void free() {
+            giveBack(address, size);
+        }
+    }
+
+    Buffer allocate(Backend backend, long bytes) {
+        long size = caches ? sizeClass(bytes) : Math.max(1, bytes);
+        return new PoolBuffer(backend, bytes, take(size), size);
+    }
+
+    /** Memory for the time of a launch; {@link #giveBack} may follow as soon as the kernels that use it are started. */
+    synchronized long take(long size) {
+        Deque<Long> same = free.get(size);
+        long address = same == null || same.isEmpty() ? obtain(size) : same.pop();
+        live += size;
+        peak = Math.max(peak, live);
+        buffers++;
+        return address;
+    }
+
+    synchronized void giveBack(long address, long size) {
+        live -= size;
+        buffers--;
+        if (caches) {
+            free.computeIfAbsent(size, s -> new ArrayDeque<>()).push(address);
+        } else {
+            reserved -= size;
+            device.free(address);
+        }
+    }
+
+    private long obtain(long size) {
+        long address = device.allocate(size);
+        if (address == 0 && reserved > live) {
+            trim();
+            address = device.allocate(size);
+        }
+        if (address == 0) {
+            throw new TensorException("the device has no " + mib(size) + " left: " + mib(device.freeMemory())
+                    + " are free, tensors hold " + mib(live)
+                    + ". Use a smaller batch or context, free what is not needed, or use --device cpu");
+        }
+        reserved += size;
+        systemAllocations++;
+        return address;
+    }
+
+    private static String mib(long bytes) {
+        return bytes < 1 << 20 ? bytes + " bytes" : (bytes >> 20) + " MiB";
+    }
+
+    /** The size of the class that {@code bytes} fall into. */
+    static long sizeClass(long bytes) {
+        if (bytes <= SMALLEST) {
+            return SMALLEST;
+        }
+        long step = Math.max(SMALLEST, Long.highestOneBit(bytes - 1) / 8);
+        return Math.multiplyExact((bytes + step - 1) / step, step);
+    }
+
+    synchronized MemoryStats stats() {
+        return new MemoryStats(live, peak, reserved, buffers, systemAllocations);
+    }
+
+    synchronized void resetPeak() {
+        peak = live;
+    }
+
+    synchronized void trim() {
+        free.forEach((size, addresses) -> {
+            for (long address : addresses) {
+                device.free(address);
+                reserved -= size;
+            }
+        });
+        free.clear();
+    }
+}

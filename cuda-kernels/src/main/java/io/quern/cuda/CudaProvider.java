@@ -1,0 +1,18 @@
+package io.quern.cuda;
+
+import io.quern.cuda.driver.Driver;
+import io.quern.tensor.spi.Backend;
+import io.quern.tensor.spi.BackendProvider;
+
+/** Opens NVIDIA cards; found through {@link java.util.ServiceLoader}. */
+public final class CudaProvider implements BackendProvider {
+    @Override
+    public String kind() {
+        return "cuda";
+    }
+
+    @Override
+    public Backend open(int index) {
+        return new CudaBackend(Driver.get().open(index), index);
+    }
+}

@@ -1,0 +1,68 @@
+package io.quern.cuda;
+
+import io.quern.cuda.driver.CudaDevice;
+import io.quern.tensor.Tensor;
+import io.quern.tensor.op.Norm;
+
+/** Launches the kernels of {@code norm.cu}; RMS norm is layer norm without a mean. */
+final class NormLauncher {
+    /** COLUMNS of {@code norm.cu}. */
+    private static final int COLUMNS = 16;
+
+    private final CudaDevice device;
+
+    NormLauncher(CudaDevice device) {
+        this.device = device;
+    }
+
+    void run(Norm op, Tensor[] in, Tensor[] out) {
+        switch (op) {
+            case Norm.LayerNorm n -> forward(in[0], in[1], in[2], out[0], out[1], out[2], n.eps());
+            case Norm.RmsNorm n -> forward(in[0], in[1], null, out[0], null, out[1], n.eps());
+            case Norm.LayerNormGrad n -> gradient(in[0], in[1], in[2], in[3], in[4], out[0], out[1], out[2]);
+            case Norm.RmsNormGrad n -> gradient(in[0], in[1], null, in[2], in[3], out[0], out[1], null);
+        }
+    }
+
+    private void forward(Tensor x, Tensor weight, Tensor bias, Tensor y, Tensor mean, Tensor rstd, double eps) {
+        long c = x.dim(-1);
+        long rows = x.size() / c;
+        device.launch(Kernels.named("norm", x.dtype()))
+                .i64(x.address())
+                .i64(Kernels.address(weight))
+                .i64(Kernels.address(bias))
+                .i64(y.address())
+                .i64(Kernels.address(mean))
+                .i64(rstd.address())
+                .i64(rows)
+                .i64(c)
+                .f64(eps)
+                .run(Kernels.rows(rows), 1, 1, Kernels.REDUCING);
+    }
+
+    private void gradient(
+            Tensor x, Tensor weight, Tensor mean, Tensor rstd, Tensor dy, Tensor dx, Tensor dWeight, Tensor dBias) {
+        long c = x.dim(-1);
+        long rows = x.size() / c;
+        device.launch(Kernels.named("norm_grad", x.dtype()))
+                .i64(x.address())
+                .i64(Kernels.address(weight))
+                .i64(Kernels.address(mean))
+                .i64(rstd.address())
+                .i64(dy.address())
+                .i64(dx.address())
+                .i64(rows)
+                .i64(c)
+                .run(Kernels.rows(rows), 1, 1, Kernels.REDUCING);
+        device.launch(Kernels.named("norm_grad_params", x.dtype()))
+                .i64(x.address())
+                .i64(Kernels.address(mean))
+                .i64(rstd.address())
+                .i64(dy.address())
+                .i64(dWeight.address())
+                .i64(Kernels.address(dBias))
+                .i64(rows)
+                .i64(c)
+                .run((c + COLUMNS - 1) / COLUMNS, 1, 1, Kernels.REDUCING);
+    }
+}

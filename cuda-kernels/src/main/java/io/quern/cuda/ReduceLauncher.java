@@ -1,0 +1,107 @@
+package io.quern.cuda;
+
+import io.quern.cuda.driver.CudaDevice;
+import io.quern.tensor.Tensor;
+import io.quern.tensor.op.Reduce;
+
+/** Launches the kernels of {@code reduce.cu}. */
+final class ReduceLauncher {
+    /** Results side by side from which on a thread sums a column alone. */
+    private static final int COLUMNS = 32;
+
+    private static final int SQUARE_BLOCKS = 256;
+
+    private final CudaDevice device;
+    private final CudaPool pool;
+
+    ReduceLauncher(CudaDevice device, CudaPool pool) {
+        this.device = device;
+        this.pool = pool;
+    }
+
+    void run(Reduce op, Tensor[] in, Tensor y) {
+        switch (op) {
+            case Reduce.Axes a -> axes(a, in[0], y);
+            case Reduce.ArgMax a -> {
+                long n = in[0].dim(-1);
+                device.launch(Kernels.named("argmax", in[0].dtype()))
+                        .i64(in[0].address())
+                        .i64(y.address())
+                        .i64(y.size())
+                        .i64(n)
+                        .run(Kernels.rows(y.size()), 1, 1, Kernels.REDUCING);
+            }
+            case Reduce.Softmax s -> rows("softmax", in, y, s.log());
+            case Reduce.SoftmaxGrad s -> rows("softmax_grad", in, y, s.log());
+            case Reduce.SquaredNorm s -> squaredNorm(in, y);
+        }
+    }
+
+    private void rows(String kernel, Tensor[] in, Tensor y, boolean log) {
+        if (y.size() == 0) {
+            return;
+        }
+        long n = y.dim(-1);
+        var launch = device.launch(Kernels.named(kernel, y.dtype()));
+        for (Tensor t : in) {
+            launch.i64(t.address());
+        }
+        launch.i64(y.address())
+                .i64(y.size() / n)
+                .i64(n)
+                .i32(log ? 1 : 0)
+                .run(Kernels.rows(y.size() / n), 1, 1, Kernels.REDUCING);
+    }
+
+    private void axes(Reduce.Axes op, Tensor x, Tensor y) {
+        int rank = x.shape().rank();
+        int[] kept = x.shape().dims();
+        int[] reduced = new int[rank];
+        long n = 1;
+        for (int d = 0; d < rank; d++) {
+            boolean gone = op.axes().contains(d);
+            reduced[d] = gone ? kept[d] : 1;
+            n *= reduced[d];
+            kept[d] = gone ? 1 : kept[d];
+        }
+        boolean columns = rank > 0 && kept[rank - 1] >= COLUMNS;
+        device.launch(Kernels.named(columns ? "reduce_columns" : "reduce", x.dtype()))
+                .i32(op.kind().ordinal())
+                .struct(Walk.over(kept, x.strides()))
+                .struct(Walk.over(reduced, x.strides()))
+                .i64(x.address())
+                .i64(y.address())
+                .i64(y.size())
+                .i64(n)
+                .run(
+                        columns ? Kernels.blocks(y.size()) : Kernels.rows(y.size()),
+                        1,
+                        1,
+                        columns ? Kernels.THREADS : Kernels.REDUCING);
+    }
+
+    private void squaredNorm(Tensor[] in, Tensor y) {
+        long parts = 0;
+        for (Tensor t : in) {
+            parts += squareBlocks(t);
+        }
+        long bytes = CudaPool.sizeClass(8 * Math.max(1, parts));
+        long partial = pool.take(bytes);
+        long at = partial;
+        for (Tensor t : in) {
+            long blocks = squareBlocks(t);
+            device.launch(Kernels.named("squares", t.dtype()))
+                    .i64(t.address())
+                    .i64(t.size())
+                    .i64(at)
+                    .run(blocks, 1, 1, Kernels.REDUCING);
+            at += 8 * blocks;
+        }
+        device.launch("squares_total").i64(partial).i64(parts).i64(y.address()).run(1, 1, 1, Kernels.REDUCING);
+        pool.giveBack(partial, bytes);
+    }
+
+    private static long squareBlocks(Tensor t) {
+        return Math.min(SQUARE_BLOCKS, (t.size() + Kernels.REDUCING - 1) / Kernels.REDUCING);
+    }
+}

@@ -1,0 +1,119 @@
+// Layer norm and RMS norm over rows of C channels, and their gradients.
+//
+// Forward and dx: a block a row, statistics by a tree over its threads. Gradients of weight and bias: a block takes
+// COLUMNS channels, each summed by LANES threads over every LANES-th row and then in order; no atomics, so deterministic.
+// RMS norm is the same with a mean of 0 that is neither subtracted nor differentiated.
+#include "common.cuh"
+
+__device__ __forceinline__ float sqrt_of(float x) { return sqrtf(x); }
+__device__ __forceinline__ double sqrt_of(double x) { return sqrt(x); }
+
+#define COLUMNS 16
+#define LANES 8
+
+// mean is null for RMS norm; weight and bias may be null.
+template <class T, class S>
+__device__ void norm(const T *x, const T *weight, const T *bias, T *y, S *mean, S *rstd, i64 rows, i64 c, double eps) {
+    typedef typename Math<T>::type M;
+    for (i64 r = blockIdx.x; r < rows; r += gridDim.x) {
+        const T *from = x + r * c;
+        M mu = 0;
+        if (mean) {
+            for (i64 j = threadIdx.x; j < c; j += BLOCK) {
+                mu += load(from, j);
+            }
+            mu = reduce_block<Sum>(mu) / (M)c;
+        }
+        M squares = 0;
+        for (i64 j = threadIdx.x; j < c; j += BLOCK) {
+            M d = load(from, j) - mu;
+            squares += d * d;
+        }
+        M scale = 1 / sqrt_of(reduce_block<Sum>(squares) / (M)c + (M)eps);
+        for (i64 j = threadIdx.x; j < c; j += BLOCK) {
+            M h = (load(from, j) - mu) * scale;
+            M w = weight ? load(weight, j) : (M)1;
+            store(y, r * c + j, bias ? w * h + load(bias, j) : w * h);
+        }
+        if (threadIdx.x == 0) {
+            rstd[r] = scale;
+            if (mean) {
+                mean[r] = mu;
+            }
+        }
+    }
+}
+
+// dx = rstd * (g - mean(g) - h * mean(g * h)) with h = (x - mean) * rstd and g = weight * dy. Overwrites dx.
+template <class T, class S>
+__device__ void norm_grad(
+        const T *x, const T *weight, const S *mean, const S *rstd, const T *dy, T *dx, i64 rows, i64 c) {
+    typedef typename Math<T>::type M;
+    for (i64 r = blockIdx.x; r < rows; r += gridDim.x) {
+        M mu = mean ? (M)mean[r] : (M)0;
+        M scale = rstd[r];
+        M sum_g = 0;
+        M sum_gh = 0;
+        for (i64 j = threadIdx.x; j < c; j += BLOCK) {
+            M h = (load(x, r * c + j) - mu) * scale;
+            M g = (weight ? load(weight, j) : (M)1) * load(dy, r * c + j);
+            sum_g += g;
+            sum_gh += g * h;
+        }
+        sum_g = mean ? reduce_block<Sum>(sum_g) / (M)c : (M)0;
+        sum_gh = reduce_block<Sum>(sum_gh) / (M)c;
+        for (i64 j = threadIdx.x; j < c; j += BLOCK) {
+            M h = (load(x, r * c + j) - mu) * scale;
+            M g = (weight ? load(weight, j) : (M)1) * load(dy, r * c + j);
+            store(dx, r * c + j, scale * (g - sum_g - h * sum_gh));
+        }
+    }
+}
+
+// dWeight = sum over rows of dy * h, dBias = sum over rows of dy; dBias may be null. Overwrites both.
+template <class T, class S>
+__device__ void norm_grad_params(
+        const T *x, const S *mean, const S *rstd, const T *dy, T *d_weight, T *d_bias, i64 rows, i64 c) {
+    typedef typename Math<T>::type M;
+    __shared__ M weights[LANES][COLUMNS];
+    __shared__ M biases[LANES][COLUMNS];
+    int column = threadIdx.x % COLUMNS;
+    int lane = threadIdx.x / COLUMNS;
+    i64 j = (i64)blockIdx.x * COLUMNS + column;
+    M w = 0;
+    M b = 0;
+    for (i64 r = lane; j < c && r < rows; r += LANES) {
+        M g = load(dy, r * c + j);
+        w += g * ((load(x, r * c + j) - (mean ? (M)mean[r] : (M)0)) * (M)rstd[r]);
+        b += g;
+    }
+    weights[lane][column] = w;
+    biases[lane][column] = b;
+    __syncthreads();
+    if (lane == 0 && j < c) {
+        for (int k = 1; k < LANES; k++) {
+            w += weights[k][column];
+            b += biases[k][column];
+        }
+        store(d_weight, j, w);
+        if (d_bias) {
+            store(d_bias, j, b);
+        }
+    }
+}
+
+#define NORM(T, t)                                                                                                     \
+    extern "C" __global__ void norm_##t(const T *x, const T *weight, const T *bias, T *y, Statistics<T>::type *mean,   \
+            Statistics<T>::type *rstd, i64 rows, i64 c, double eps) {                                                  \
+        norm(x, weight, bias, y, mean, rstd, rows, c, eps);                                                            \
+    }                                                                                                                  \
+    extern "C" __global__ void norm_grad_##t(const T *x, const T *weight, const Statistics<T>::type *mean,             \
+            const Statistics<T>::type *rstd, const T *dy, T *dx, i64 rows, i64 c) {                                    \
+        norm_grad(x, weight, mean, rstd, dy, dx, rows, c);                                                             \
+    }                                                                                                                  \
+    extern "C" __global__ void norm_grad_params_##t(const T *x, const Statistics<T>::type *mean,                       \
+            const Statistics<T>::type *rstd, const T *dy, T *d_weight, T *d_bias, i64 rows, i64 c) {                   \
+        norm_grad_params(x, mean, rstd, dy, d_weight, d_bias, rows, c);                                                \
+    }
+
+FOR_FLOATING(NORM)

@@ -1,0 +1,184 @@
+// Sums, means, extremes, softmax and its gradient, squared norms.
+//
+// A block reduces one row, or one element of the result, in a fixed tree over its threads, so results do not change between
+// runs. Bound by memory; softmax reads its row three times, which a row of up to some 10,000 elements finds in the L2.
+#include "common.cuh"
+
+__device__ __forceinline__ float exp_of(float x) { return expf(x); }
+__device__ __forceinline__ double exp_of(double x) { return exp(x); }
+__device__ __forceinline__ float log_of(float x) { return logf(x); }
+__device__ __forceinline__ double log_of(double x) { return log(x); }
+
+// In the order of Reduce.Kind.
+enum { SUM, MEAN, MAX, MIN };
+
+template <class M>
+__device__ __forceinline__ M join(int kind, M a, M b) {
+    return kind == MAX ? Largest::join(a, b) : kind == MIN ? Smallest::join(a, b) : a + b;
+}
+
+template <class M>
+__device__ __forceinline__ M start(int kind) {
+    return kind == MAX ? -(M)QUERN_INFINITY : kind == MIN ? (M)QUERN_INFINITY : (M)0;
+}
+
+// One block an element of the result: kept places it in x, reduced walks over what it sums.
+template <class T>
+__device__ void reduce_any(int kind, Walk kept, Walk reduced, const T *x, T *y, i64 outputs, i64 n) {
+    typedef typename Math<T>::type M;
+    for (i64 o = blockIdx.x; o < outputs; o += gridDim.x) {
+        i64 base = place(kept, o).at[0];
+        M sum = start<M>(kind);
+        for (i64 i = threadIdx.x; i < n; i += BLOCK) {
+            sum = join(kind, sum, (M)load(x, base + place(reduced, i).at[0]));
+        }
+        sum = kind == MAX ? reduce_block<Largest>(sum)
+                : kind == MIN ? reduce_block<Smallest>(sum) : reduce_block<Sum>(sum);
+        if (threadIdx.x == 0) {
+            store(y, o, kind == MEAN ? sum / (M)n : sum);
+        }
+    }
+}
+
+// One thread an element of the result, where neighbouring results lie side by side in x: sums of columns.
+template <class T>
+__device__ void reduce_columns(int kind, Walk kept, Walk reduced, const T *x, T *y, i64 outputs, i64 n) {
+    typedef typename Math<T>::type M;
+    FOR_EACH(o, outputs) {
+        i64 base = place(kept, o).at[0];
+        M sum = start<M>(kind);
+        for (i64 i = 0; i < n; i++) {
+            sum = join(kind, sum, (M)load(x, base + place(reduced, i).at[0]));
+        }
+        store(y, o, kind == MEAN ? sum / (M)n : sum);
+    }
+}
+
+// The first of equal ones; NaN never wins.
+template <class T>
+__device__ void argmax(const T *x, int *y, i64 rows, i64 n) {
+    typedef typename Math<T>::type M;
+    __shared__ M value[BLOCK];
+    __shared__ i64 index[BLOCK];
+    int t = threadIdx.x;
+    for (i64 r = blockIdx.x; r < rows; r += gridDim.x) {
+        M best = -(M)QUERN_INFINITY;
+        i64 at = n;
+        for (i64 i = t; i < n; i += BLOCK) {
+            M v = load(x, r * n + i);
+            if (v > best || (v == best && i < at)) {
+                best = v;
+                at = i;
+            }
+        }
+        value[t] = best;
+        index[t] = at;
+        __syncthreads();
+        for (int half = BLOCK / 2; half > 0; half /= 2) {
+            if (t < half) {
+                M v = value[t + half];
+                i64 i = index[t + half];
+                if (v > value[t] || (v == value[t] && i < index[t])) {
+                    value[t] = v;
+                    index[t] = i;
+                }
+            }
+            __syncthreads();
+        }
+        if (t == 0) {
+            y[r] = index[0] == n ? 0 : (int)index[0];
+        }
+        __syncthreads();
+    }
+}
+
+template <class T>
+__device__ void softmax(const T *x, T *y, i64 rows, i64 n, int log) {
+    typedef typename Math<T>::type M;
+    for (i64 r = blockIdx.x; r < rows; r += gridDim.x) {
+        const T *from = x + r * n;
+        M max = -(M)QUERN_INFINITY;
+        for (i64 i = threadIdx.x; i < n; i += BLOCK) {
+            max = Largest::join(max, load(from, i));
+        }
+        max = reduce_block<Largest>(max);
+        M sum = 0;
+        for (i64 i = threadIdx.x; i < n; i += BLOCK) {
+            sum += exp_of(load(from, i) - max);
+        }
+        sum = reduce_block<Sum>(sum);
+        M log_sum = log_of(sum);
+        for (i64 i = threadIdx.x; i < n; i += BLOCK) {
+            M shifted = load(from, i) - max;
+            store(y, r * n + i, log ? shifted - log_sum : exp_of(shifted) / sum);
+        }
+    }
+}
+
+template <class T>
+__device__ void softmax_grad(const T *y, const T *dy, T *dx, i64 rows, i64 n, int log) {
+    typedef typename Math<T>::type M;
+    for (i64 r = blockIdx.x; r < rows; r += gridDim.x) {
+        M sum = 0;
+        for (i64 i = r * n + threadIdx.x; i < (r + 1) * n; i += BLOCK) {
+            sum += log ? load(dy, i) : load(dy, i) * load(y, i);
+        }
+        sum = reduce_block<Sum>(sum);
+        for (i64 i = r * n + threadIdx.x; i < (r + 1) * n; i += BLOCK) {
+            M v = load(y, i);
+            store(dx, i, log ? load(dy, i) - exp_of(v) * sum : v * (load(dy, i) - sum));
+        }
+    }
+}
+
+// One partial sum a block, in float64.
+template <class T>
+__device__ void squares(const T *x, i64 n, double *partial) {
+    double sum = 0;
+    FOR_EACH(i, n) {
+        double v = (double)load(x, i);
+        sum += v * v;
+    }
+    sum = reduce_block<Sum>(sum);
+    if (threadIdx.x == 0) {
+        partial[blockIdx.x] = sum;
+    }
+}
+
+extern "C" __global__ void squares_total(const double *partial, i64 n, double *y) {
+    double sum = 0;
+    for (i64 i = threadIdx.x; i < n; i += BLOCK) {
+        sum += partial[i];
+    }
+    sum = reduce_block<Sum>(sum);
+    if (threadIdx.x == 0) {
+        y[0] = sum;
+    }
+}
+
+#define REDUCE(T, t)                                                                                                   \
+    extern "C" __global__ void reduce_##t(int kind, Walk kept, Walk reduced, const T *x, T *y, i64 outputs, i64 n) {   \
+        reduce_any(kind, kept, reduced, x, y, outputs, n);                                                             \
+    }                                                                                                                  \
+    extern "C" __global__ void reduce_columns_##t(                                                                     \
+            int kind, Walk kept, Walk reduced, const T *x, T *y, i64 outputs, i64 n) {                                 \
+        reduce_columns(kind, kept, reduced, x, y, outputs, n);                                                         \
+    }                                                                                                                  \
+    extern "C" __global__ void softmax_##t(const T *x, T *y, i64 rows, i64 n, int log) {                               \
+        softmax(x, y, rows, n, log);                                                                                   \
+    }                                                                                                                  \
+    extern "C" __global__ void softmax_grad_##t(const T *y, const T *dy, T *dx, i64 rows, i64 n, int log) {            \
+        softmax_grad(y, dy, dx, rows, n, log);                                                                         \
+    }                                                                                                                  \
+    extern "C" __global__ void squares_##t(const T *x, i64 n, double *partial) {                                       \
+        squares(x, n, partial);                                                                                        \
+    }
+
+FOR_FLOATING(REDUCE)
+
+#define ARGMAX(T, t)                                                                                                   \
+    extern "C" __global__ void argmax_##t(const T *x, int *y, i64 rows, i64 n) {                                       \
+        argmax(x, y, rows, n);                                                                                         \
+    }
+
+FOR_NUMBERS(ARGMAX)

@@ -1,0 +1,38 @@
+// The kernels by name, with the sizes of their parameters and a way to call them with CUDA's array of pointers.
+#pragma once
+#include <cstddef>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+struct EmuKernel {
+    void (*call)(void (*)(), void **);
+    void (*function)();
+    std::vector<size_t> sizes;
+};
+
+std::map<std::string, EmuKernel> &emu_kernels();
+
+template <class F>
+struct EmuThunk;
+
+template <class... A>
+struct EmuThunk<void (*)(A...)> {
+    template <size_t... I>
+    static void spread(void (*f)(), void **p, std::index_sequence<I...>) {
+        reinterpret_cast<void (*)(A...)>(f)(*static_cast<A *>(p[I])...);
+    }
+    static void call(void (*f)(), void **p) {
+        spread(f, p, std::index_sequence_for<A...>());
+    }
+    static std::vector<size_t> sizes() {
+        return {sizeof(A)...};
+    }
+};
+
+#define REGISTER(name)                                                                                       \
+    static bool registered_##name = (emu_kernels()[#name] = {EmuThunk<decltype(&name)>::call,                \
+                                             reinterpret_cast<void (*)()>(&name),                            \
+                                             EmuThunk<decltype(&name)>::sizes()},                            \
+            true);

@@ -1,0 +1,194 @@
+package io.quern.cuda;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Assumptions;
+
+/**
+ * The emulated device: a libcuda and a libcublas built by g++ from the kernels' own sources, which JCuda loads like
+ * NVIDIA's. Built once, and again when a source changes. Tests that need it are skipped where it cannot be built.
+ */
+final class Emulator {
+    private static final Path SOURCES = Path.of("src/test/cpp").toAbsolutePath();
+    static final Path KERNELS =
+            Path.of("src/main/resources/io/quern/cuda/kernels").toAbsolutePath();
+    private static final Path TARGET = Path.of("target/emulator").toAbsolutePath();
+    private static final Pattern KERNEL = Pattern.compile("EMU_KERNEL\\s+void\\s+(\\w+)");
+    private static final List<String> FLAGS = List.of(
+            "-std=c++20",
+            "-O1",
+            "-fPIC",
+            "-fvisibility=hidden",
+            "-ffp-contract=off",
+            "-fno-strict-aliasing",
+            "-I" + SOURCES,
+            "-I" + KERNELS,
+            "-include",
+            "cuemu.h");
+
+    private static String missing = "not started";
+
+    static {
+        start();
+    }
+
+    private Emulator() {}
+
+    /** Skips the calling test, saying why, unless the emulated device is there. */
+    static void require() {
+        if (missing != null) {
+            System.out.println("emulated CUDA device: skipped, " + missing);
+        }
+        Assumptions.assumeTrue(missing == null, () -> "no emulated device: " + missing);
+    }
+
+    private static void start() {
+        if (!System.getProperty("os.name").equals("Linux")
+                || !System.getProperty("os.arch").equals("amd64")) {
+            missing = "it needs Linux on x86-64";
+            return;
+        }
+        try {
+            Path libraries = build();
+            System.setProperty(
+                    "quern.cuda.driver", libraries.resolve("libcuda.so.1").toString());
+            System.setProperty(
+                    "quern.cuda.cublas", libraries.resolve("libcublas.so.12").toString());
+            if (System.getProperty("quern.cuda.pool") == null) {
+                System.setProperty("quern.cuda.pool", "off");
+            }
+            missing = null;
+        } catch (NoCompilerException e) {
+            missing = "g++ 12 or newer is needed: " + e.getMessage();
+        } catch (IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
+    }
+
+    private static Path build() throws IOException, NoCompilerException {
+        List<Path> sources = new ArrayList<>();
+        for (Path folder : List.of(SOURCES, KERNELS)) {
+            try (Stream<Path> all = Files.list(folder)) {
+                all.filter(p -> p.toString().matches(".*\\.(cpp|h|cu|cuh|map)"))
+                        .sorted()
+                        .forEach(sources::add);
+            }
+        }
+        Path folder = TARGET.resolve(hash(sources));
+        if (Files.exists(folder.resolve("libcublas.so.12"))) {
+            return folder;
+        }
+        run(TARGET, List.of("g++", "--version"));
+        Files.createDirectories(TARGET);
+        Path work = Files.createTempDirectory(TARGET, "build");
+        List<String> objects = new ArrayList<>();
+        for (Path source : sources) {
+            if (source.toString().endsWith(".cu")) {
+                String stem = source.getFileName().toString().replace(".cu", "");
+                Files.writeString(work.resolve(stem + ".cpp"), registry(source, work));
+                objects.add(stem);
+            }
+        }
+        Files.copy(SOURCES.resolve("emulator.cpp"), work.resolve("emulator.cpp"));
+        objects.add("emulator");
+        List<String> link =
+                new ArrayList<>(List.of("g++", "-shared", "-Wl,-soname,libcuda.so.1", "-o", "libcuda.so.1"));
+        for (String stem : objects) {
+            List<String> command = new ArrayList<>(List.of("g++"));
+            command.addAll(FLAGS);
+            command.addAll(List.of("-c", stem + ".cpp", "-o", stem + ".o"));
+            run(work, command);
+            link.add(stem + ".o");
+        }
+        run(work, link);
+        run(
+                work,
+                List.of(
+                        "g++",
+                        "-std=c++20",
+                        "-O2",
+                        "-fPIC",
+                        "-shared",
+                        "-Wl,-soname,libcublas.so.12",
+                        "-Wl,--version-script," + SOURCES.resolve("cublas.map"),
+                        "-o",
+                        "libcublas.so.12",
+                        SOURCES.resolve("cublas.cpp").toString()));
+        try {
+            Files.move(work, folder, java.nio.file.StandardCopyOption.ATOMIC_MOVE);
+        } catch (java.nio.file.FileSystemException e) {
+            // Another run may have built the same in the meantime.
+            if (!Files.exists(folder.resolve("libcublas.so.12"))) {
+                throw e;
+            }
+        }
+        return folder;
+    }
+
+    /** A source that includes the kernels and registers each by name; the preprocessor finds those that macros make. */
+    private static String registry(Path source, Path work) throws IOException, NoCompilerException {
+        List<String> command = new ArrayList<>(List.of("g++", "-E", "-P", "-DEMU_LIST", "-x", "c++"));
+        command.addAll(FLAGS);
+        command.add(source.toString());
+        String text = run(work, command);
+        StringBuilder s = new StringBuilder("#include \"" + source.getFileName() + "\"\n#include \"registry.h\"\n");
+        KERNEL.matcher(text)
+                .results()
+                .forEach(m -> s.append("REGISTER(").append(m.group(1)).append(")\n"));
+        return s.toString();
+    }
+
+    private static String hash(List<Path> files) throws IOException {
+        try {
+            MessageDigest digest = MessageDigest.getInstance("SHA-256");
+            for (Path p : files) {
+                digest.update(Files.readAllBytes(p));
+            }
+            digest.update(FLAGS.toString().getBytes(StandardCharsets.UTF_8));
+            return HexFormat.of().formatHex(digest.digest()).substring(0, 16);
+        } catch (NoSuchAlgorithmException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private static final class NoCompilerException extends Exception {
+        NoCompilerException(String message) {
+            super(message);
+        }
+    }
+
+    private static String run(Path folder, List<String> command) throws IOException, NoCompilerException {
+        Files.createDirectories(folder);
+        Path errors = Files.createTempFile("quern-emulator", ".txt");
+        Process p;
+        try {
+            p = new ProcessBuilder(command)
+                    .directory(folder.toFile())
+                    .redirectError(errors.toFile())
+                    .start();
+        } catch (IOException e) {
+            throw new NoCompilerException(e.getMessage());
+        }
+        try {
+            String output = new String(p.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            if (!p.waitFor(5, TimeUnit.MINUTES) || p.exitValue() != 0) {
+                throw new IOException(String.join(" ", command) + ":\n" + Files.readString(errors));
+            }
+            return output;
+        } catch (InterruptedException e) {
+            throw new IOException(e);
+        } finally {
+            Files.deleteIfExists(errors);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+package io.quern.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.quern.tensor.Device;
+import io.quern.tensor.Gradients;
+import io.quern.tensor.Scope;
+import io.quern.tensor.Tape;
+import io.quern.tensor.Tensor;
+import io.quern.tensor.golden.Golden;
+import io.quern.train.optim.AdamW;
+import io.quern.train.optim.GradientClip;
+import io.quern.train.optim.Optimizer;
+import io.quern.train.optim.ParamGroup;
+import io.quern.transformer.CausalLanguageModel;
+import io.quern.transformer.ConfigJson;
+import io.quern.transformer.TokenBatch;
+import io.quern.transformer.generate.GenerationConfig;
+import io.quern.transformer.generate.GenerationRequest;
+import io.quern.transformer.generate.GenerationResult;
+import io.quern.transformer.generate.Generator;
+import io.quern.transformer.hub.ModelDir;
+import io.quern.transformer.hub.Purpose;
+import io.quern.transformer.text.Tokenizer;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.StreamSupport;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** GPT-2 on the emulated device against transformers and PyTorch: logits, layers, beam search, training steps. */
+class Gpt2OnCudaTest {
+    private static final Device CUDA = new Device("cuda", 0);
+    private static final int STEPS = 3;
+
+    @BeforeAll
+    static void needsTheEmulator() {
+        Emulator.require();
+    }
+
+    private static ModelDir tiny() throws Exception {
+        return ModelDir.open(Path.of(Gpt2OnCudaTest.class
+                        .getResource("/models/gpt2-tiny/config.json")
+                        .toURI())
+                .getParent());
+    }
+
+    private static CausalLanguageModel model(Purpose purpose) throws Exception {
+        CausalLanguageModel model = tiny().load(purpose);
+        model.moveTo(CUDA);
+        return model;
+    }
+
+    private static int[] ints(JsonNode array) {
+        return StreamSupport.stream(array.spliterator(), false)
+                .mapToInt(JsonNode::asInt)
+                .toArray();
+    }
+
+    private static Tensor row(JsonNode ids) {
+        int[] x = ints(ids);
+        return Tensor.of(x, 1, x.length).to(CUDA);
+    }
+
+    @Test
+    void logitsAndLayersAreThoseOfTransformers() throws Exception {
+        Golden.Case c = Golden.load("gpt2_forward").get("prompt_0");
+        try (CausalLanguageModel model = model(Purpose.INFERENCE)) {
+            Scope.run(() -> {
+                c.assertClose(
+                        "logits",
+                        model.logits(row(c.input().get("input_ids")))
+                                .select(0, 0)
+                                .to(Device.CPU));
+                List<Tensor> states =
+                        model.hiddenStates(TokenBatch.of(row(c.input().get("input_ids"))));
+                for (int i = 0; i < states.size(); i++) {
+                    c.assertClose(
+                            "hidden_states_" + i, states.get(i).select(0, 0).to(Device.CPU));
+                }
+                return null;
+            });
+        }
+        assertEquals(0, CUDA.backend().memory().buffers(), "buffers left on the device");
+    }
+
+    @Test
+    void beamSearchFindsTheSequencesOfTransformers() throws Exception {
+        int searched = 0;
+        try (CausalLanguageModel model = model(Purpose.INFERENCE)) {
+            Tokenizer tokenizer = tiny().tokenizer();
+            for (Golden.Case c : Golden.load("gpt2_generate").cases()) {
+                GenerationConfig config = GenerationConfig.read(new ConfigJson(c.id(), (ObjectNode) c.params()));
+                if (searched == 3 || config.numBeams() == 1) {
+                    continue;
+                }
+                searched++;
+                GenerationResult result = new Generator(model, tokenizer)
+                        .generate(GenerationRequest.of(ints(c.input().get("input_ids")), config));
+                for (int i = 0; i < result.sequences().size(); i++) {
+                    assertArrayEquals(
+                            ints(c.expected().get("sequences").get(i)),
+                            result.sequences().get(i).tokens(),
+                            c.id() + ", sequence " + i);
+                }
+            }
+        }
+        assertEquals(3, searched);
+    }
+
+    @Test
+    void trainingStepsGiveTheLossesOfPyTorch() throws Exception {
+        Golden.Case c = Golden.load("gpt2_train").cases().stream()
+                .filter(k -> k.params().path("type").asText().equals("adamw")
+                        && !k.params().has("cosine_schedule")
+                        && !k.params().has("clip_norm"))
+                .findFirst()
+                .orElseThrow();
+        JsonNode p = c.params();
+        try (CausalLanguageModel model = model(Purpose.TRAINING);
+                Optimizer optimizer = new AdamW(
+                        p.path("decay_matrices_only").asBoolean()
+                                ? ParamGroup.decayMatrices(
+                                        model, p.get("weight_decay").asDouble())
+                                : ParamGroup.all(model, p.get("weight_decay").asDouble()),
+                        p.get("betas").get(0).asDouble(),
+                        p.get("betas").get(1).asDouble(),
+                        p.get("eps").asDouble())) {
+            for (int step = 0; step < STEPS; step++) {
+                double wantedNorm = c.expected().get("grad_norms").get(step).asDouble();
+                double wantedLoss = c.expected().get("losses").get(step).asDouble();
+                Scope.run(() -> {
+                    Gradients g = Tape.gradients(() -> loss(model, c.input().get("input_ids")));
+                    assertEquals(
+                            wantedNorm, GradientClip.norm(g, model.parameters().values()), 1e-4 * wantedNorm);
+                    optimizer.step(g, p.get("lr").asDouble(), 1);
+                    assertEquals(wantedLoss, g.loss().item(), 1e-4 * wantedLoss);
+                    return null;
+                });
+            }
+        }
+    }
+
+    private static Tensor loss(CausalLanguageModel model, JsonNode rows) {
+        int t = rows.get(0).size() - 1;
+        int[] inputs = new int[rows.size() * t];
+        int[] targets = new int[rows.size() * t];
+        for (int i = 0; i < inputs.length; i++) {
+            inputs[i] = rows.get(i / t).get(i % t).asInt();
+            targets[i] = rows.get(i / t).get(i % t + 1).asInt();
+        }
+        return model.loss(
+                Tensor.of(inputs, rows.size(), t).to(CUDA),
+                Tensor.of(targets, rows.size(), t).to(CUDA));
+    }
+}
