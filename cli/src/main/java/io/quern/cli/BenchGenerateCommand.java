@@ -2,7 +2,6 @@ package io.quern.cli;
 
 import io.quern.tensor.Device;
 import io.quern.transformer.CausalLanguageModel;
-import io.quern.transformer.hub.Purpose;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -81,6 +80,9 @@ final class BenchGenerateCommand implements Callable<Integer> {
     private double warmUp;
 
     @Mixin
+    private WeightOptions weightOptions;
+
+    @Mixin
     private DeviceOptions deviceOptions;
 
     private final Output output;
@@ -93,8 +95,8 @@ final class BenchGenerateCommand implements Callable<Integer> {
     public Integer call() {
         check();
         Device device = deviceOptions.open(output, common.verbose);
-        try (CausalLanguageModel loaded = BenchModels.open(model, Purpose.INFERENCE)) {
-            loaded.moveTo(device);
+        try (CausalLanguageModel loaded = weightOptions.load(
+                matrices -> BenchModels.forInference(model, matrices), device, output, common.verbose)) {
             List<GenerateMeter.Test> tests = tests(loaded.contextLength());
             if (!common.json) {
                 output.println("%-16s %16s %10s %10s %10s %10s %14s %4s"

@@ -2,7 +2,9 @@ package io.quern.cli;
 
 import io.quern.nn.Init;
 import io.quern.nn.Param;
+import io.quern.tensor.DType;
 import io.quern.transformer.CausalLanguageModel;
+import io.quern.transformer.hub.ModelDir;
 import io.quern.transformer.hub.Purpose;
 import io.quern.transformer.model.Gpt2Config;
 import java.util.Map;
@@ -20,14 +22,35 @@ final class BenchModels {
 
     private BenchModels() {}
 
-    /** Without dropout: what is measured is the arithmetic. */
-    static CausalLanguageModel open(String name, Purpose purpose) {
-        int[] s = SIZES.get(name);
-        CausalLanguageModel model = s == null
-                ? Models.open(name).load(purpose)
-                : Gpt2Config.of(s[0], s[1], s[2], s[3], s[4]).withDropout(0).build(Init.gpt2(SEED, s[3]));
+    /** For training, without dropout: what is measured is the arithmetic. */
+    static CausalLanguageModel forTraining(String name) {
+        int[] size = SIZES.get(name);
+        CausalLanguageModel model = size == null
+                ? Models.open(name).load(Purpose.TRAINING)
+                : config(size).build(init(size));
+        return trainable(model, true);
+    }
+
+    /** For inference, with matrices in a dtype, or null for that of the checkpoint. */
+    static CausalLanguageModel forInference(String name, DType matrices) {
+        int[] size = SIZES.get(name);
+        CausalLanguageModel model = size == null
+                ? Models.open(name).load(Purpose.INFERENCE, matrices)
+                : ModelDir.untrained(config(size), init(size), matrices);
+        return trainable(model, false);
+    }
+
+    private static Gpt2Config config(int[] s) {
+        return Gpt2Config.of(s[0], s[1], s[2], s[3], s[4]).withDropout(0);
+    }
+
+    private static Init init(int[] size) {
+        return Init.gpt2(SEED, size[3]);
+    }
+
+    private static CausalLanguageModel trainable(CausalLanguageModel model, boolean value) {
         for (Param p : model.parameters().values()) {
-            p.setTrainable(purpose == Purpose.TRAINING);
+            p.setTrainable(value);
         }
         return model;
     }

@@ -13,7 +13,6 @@ import io.quern.train.optim.GradientClip;
 import io.quern.train.optim.Optimizer;
 import io.quern.train.optim.ParamGroup;
 import io.quern.transformer.CausalLanguageModel;
-import io.quern.transformer.hub.Purpose;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.OptionalDouble;
@@ -76,7 +75,7 @@ final class BenchTrainCommand implements Callable<Integer> {
             throw new Errors.UsageException("--batch, --time and --repetitions must be 1 or more");
         }
         Device device = deviceOptions.open(output, common.verbose);
-        try (CausalLanguageModel loaded = BenchModels.open(model, Purpose.TRAINING)) {
+        try (CausalLanguageModel loaded = BenchModels.forTraining(model)) {
             loaded.moveTo(device);
             if (time > loaded.contextLength()) {
                 throw new Errors.UsageException(

@@ -9,6 +9,7 @@ import io.quern.transformer.hub.Purpose;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Option;
 
@@ -37,11 +38,17 @@ final class WeightOptions {
 
     /** Loads a model for inference and moves it to a device; says what was chosen if asked to. */
     CausalLanguageModel load(ModelDir dir, Device device, Output output, boolean verbose) {
+        return load(wanted -> dir.load(Purpose.INFERENCE, wanted), device, output, verbose);
+    }
+
+    /** As the other; {@code loader} makes the model with its matrices in a dtype, null for that of the file. */
+    CausalLanguageModel load(
+            Function<DType, CausalLanguageModel> loader, Device device, Output output, boolean verbose) {
         DType asked = parse("--dtype", dtype);
         // Kernels for narrower weights are the CPU's.
         boolean auto = asked == null;
         DType wanted = auto && !device.equals(Device.CPU) ? DType.F32 : asked;
-        CausalLanguageModel model = dir.load(Purpose.INFERENCE, wanted);
+        CausalLanguageModel model = loader.apply(wanted);
         try {
             model.moveTo(device);
             if (verbose) {

@@ -414,6 +414,24 @@ class CommandLineTest {
         assertTrue(generate.get("peak_mib").asDouble() > 40);
         assertTrue(generate.get("first_token_ms").asDouble() > 0);
 
+        JsonNode narrow = quern(
+                        "bench",
+                        "generate",
+                        "-m",
+                        "small",
+                        "-p",
+                        "0",
+                        "-n",
+                        "2",
+                        "-r",
+                        "1",
+                        "--warm-up",
+                        "0",
+                        "--dtype",
+                        "q8_0",
+                        "--json")
+                .json();
+        assertEquals("Q8_0", narrow.get("dtype").asText());
         JsonNode train = quern("bench", "train", "-m", "small", "--batch", "1", "--time", "8", "-r", "1", "--json")
                 .json();
         assertTrue(train.get("tok_s").asDouble() > 0);

@@ -1,6 +1,7 @@
 package io.quern.transformer.hub;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.quern.nn.Init;
 import io.quern.nn.Param;
 import io.quern.tensor.DType;
 import io.quern.tensor.Tensor;
@@ -193,6 +194,14 @@ public final class ModelDir {
             throw new IllegalArgumentException("weights for " + purpose + " cannot be held in " + matrices);
         }
         return WeightLoader.load("the weights of " + name, config, weights(), purpose, matrices);
+    }
+
+    /**
+     * A model of the values of {@code init} instead of stored ones, for inference, with its matrices in a dtype as by
+     * {@link #load(Purpose, DType)}; null for F32. The caller closes it.
+     */
+    public static CausalLanguageModel untrained(ModelConfig config, Init init, DType matrices) {
+        return WeightLoader.build(config, init, matrices);
     }
 
     private static Optional<byte[]> bytes(String name, FileSource files, String file) {

@@ -1,5 +1,6 @@
 package io.quern.transformer.hub;
 
+import io.quern.nn.Init;
 import io.quern.nn.Param;
 import io.quern.tensor.DType;
 import io.quern.tensor.Device;
@@ -168,16 +169,44 @@ final class WeightLoader {
         }
     }
 
+    /**
+     * Builds a model of the values of {@code init}, for inference.
+     *
+     * @param matrices as for {@link ModelDir#load(Purpose, DType)}; null for F32
+     */
+    static CausalLanguageModel build(ModelConfig config, Init init, DType matrices) {
+        WeightNames names = config.weightNames();
+        return config.build((path, shape) -> {
+            Role role = names.role(path);
+            DType dtype = WeightTypes.of(matrices, role, shape, DType.F32, false);
+            Tensor wide = init.make(path, shape);
+            if (dtype == DType.F32) {
+                return wide;
+            }
+            try (wide) {
+                return dtype.isQuantized() ? quantized(wide, role, dtype) : wide.cast(dtype);
+            }
+        });
+    }
+
+    /** Blocks along the input dimension, which of a Conv1D is the first: a transposed view of them then. */
+    private static Tensor quantized(Tensor wide, Role role, DType dtype) {
+        if (role != Role.CONV1D) {
+            return wide.cast(dtype);
+        }
+        try (Tensor turned = wide.transpose(0, 1).copy()) { // [out, in]
+            return turned.cast(dtype).transpose(0, 1);
+        }
+    }
+
     private static Tensor tensor(WeightEntry e, Role role, DType dtype, boolean blocked, Purpose purpose, Hold hold) {
         if (purpose == Purpose.INFERENCE && Weights.isMappable(e, dtype)) {
             hold.retain();
             return Weights.map(e, hold::release);
         }
         if (dtype.isQuantized() && !blocked) {
-            try (Tensor wide = Weights.copy(e, DType.F32);
-                    Tensor turned = role == Role.CONV1D ? wide.transpose(0, 1).copy() : wide.copy()) {
-                Tensor blocks = turned.cast(dtype); // [out, in]
-                return role == Role.CONV1D ? blocks.transpose(0, 1) : blocks;
+            try (Tensor wide = Weights.copy(e, DType.F32)) {
+                return quantized(wide, role, dtype);
             }
         }
         Tensor t = Weights.copy(e, dtype);
