@@ -1,5 +1,7 @@
 package io.quern.transformer;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
 
@@ -28,6 +30,20 @@ public record WeightNames(
     /** The path of a parameter without the optional prefix. */
     public String bare(String path) {
         return path.startsWith(optionalPrefix) ? path.substring(optionalPrefix.length()) : path;
+    }
+
+    /**
+     * What a checkpoint may call the tensor of a parameter, by preference. BERT of 2018 called the weight and bias of a norm
+     * gamma and beta.
+     */
+    public List<String> candidates(String path) {
+        List<String> all = new ArrayList<>(List.of(path, bare(path), optionalPrefix + bare(path)));
+        if (path.contains("LayerNorm.")) {
+            List.copyOf(all)
+                    .forEach(p -> all.add(p.replace("LayerNorm.weight", "LayerNorm.gamma")
+                            .replace("LayerNorm.bias", "LayerNorm.beta")));
+        }
+        return all;
     }
 
     /** The role of a parameter. */

@@ -2,9 +2,8 @@ package io.quern.vision;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.quern.nn.Init;
-import io.quern.tensor.TensorException;
 import io.quern.transformer.ConfigJson;
-import java.util.ArrayList;
+import io.quern.transformer.Labels;
 import java.util.List;
 
 /** Sizes and settings of an image model, as {@code config.json} has them. */
@@ -46,33 +45,11 @@ public interface ImageModelConfig {
 
     /** Reads {@code id2label}, or makes names for {@code num_labels}. */
     static List<String> labels(ConfigJson json) {
-        List<String> labels = new ArrayList<>();
-        if (!json.has("id2label")) {
-            int n = json.integer("num_labels", 1, 1 << 20, 2);
-            for (int i = 0; i < n; i++) {
-                labels.add("LABEL_" + i);
-            }
-            return labels;
-        }
-        var node = json.node().path("id2label");
-        for (int i = 0; i < node.size(); i++) {
-            var label = node.path(Integer.toString(i));
-            if (!label.isTextual()) {
-                throw new TensorException(
-                        json.file() + ": id2label: expected a name for each class from 0 on, found none for " + i);
-            }
-            labels.add(label.textValue());
-        }
-        return labels;
+        return Labels.read(json);
     }
 
     /** Writes {@code id2label} and {@code label2id}. */
     static void put(List<String> labels, ObjectNode to) {
-        ObjectNode names = to.putObject("id2label");
-        ObjectNode ids = to.putObject("label2id");
-        for (int i = 0; i < labels.size(); i++) {
-            names.put(Integer.toString(i), labels.get(i));
-            ids.put(labels.get(i), i);
-        }
+        Labels.put(labels, to);
     }
 }

@@ -184,16 +184,8 @@ public final class ModelDir {
      * @throws TensorException as {@link #load(Purpose)}
      */
     public CausalLanguageModel load(Purpose purpose, DType matrices) {
-        boolean known = matrices == null
-                || switch (matrices) {
-                    case F32 -> true;
-                    case BF16, F16, Q8_0, Q4_0 -> purpose == Purpose.INFERENCE;
-                    case F64, I32, Q4_K, Q6_K -> false;
-                };
-        if (!known) {
-            throw new IllegalArgumentException("weights for " + purpose + " cannot be held in " + matrices);
-        }
-        return WeightLoader.load("the weights of " + name, config, weights(), purpose, matrices);
+        return WeightLoader.load(
+                "the weights of " + name, config.weightNames(), config::build, weights(), purpose, matrices);
     }
 
     /**
@@ -226,15 +218,7 @@ public final class ModelDir {
             tensors.put(p.getKey(), p.getValue().value());
         }
         ObjectNode json = model.config().toJson();
-        json.put(
-                "dtype",
-                switch (stored) {
-                    case F32 -> "float32";
-                    case BF16 -> "bfloat16";
-                    case F16 -> "float16";
-                    case F64, I32, Q8_0, Q4_0, Q4_K, Q6_K ->
-                        throw new IllegalArgumentException("weights are stored as F32, BF16 or F16, not " + stored);
-                });
+        json.put("dtype", WeightTypes.name(stored));
         try {
             Files.createDirectories(folder);
         } catch (IOException e) {

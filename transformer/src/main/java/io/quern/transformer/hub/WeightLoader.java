@@ -1,6 +1,7 @@
 package io.quern.transformer.hub;
 
 import io.quern.nn.Init;
+import io.quern.nn.Module;
 import io.quern.nn.Param;
 import io.quern.tensor.DType;
 import io.quern.tensor.Device;
@@ -21,16 +22,17 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
 
 /**
  * Fills a model from weight files. The whole file is checked against the configuration first, without reading a weight, so
  * that nothing is half loaded and one message names all that does not fit.
  */
-final class WeightLoader {
+final class WeightLoader<M extends Module> {
     private static final int LISTED = 10;
 
     private final String what;
-    private final ModelConfig config;
+    private final Function<Init, M> build;
     private final WeightSource source;
     private final WeightNames names;
 
@@ -39,24 +41,32 @@ final class WeightLoader {
 
     private final List<String> problems = new ArrayList<>();
 
-    private WeightLoader(String what, ModelConfig config, WeightSource source) {
+    private WeightLoader(String what, WeightNames names, Function<Init, M> build, WeightSource source) {
         this.what = what;
-        this.config = config;
+        this.names = names;
+        this.build = build;
         this.source = source;
-        this.names = config.weightNames();
     }
 
     /**
      * Builds a model from {@code source}, which is closed when the model no longer needs it.
      *
      * @param what names the weights, for messages
+     * @param names of the tensors in checkpoints
+     * @param build makes the model from the first values of its parameters
      * @param matrices dtype of matrices, or null for that of the file
      */
-    static CausalLanguageModel load(
-            String what, ModelConfig config, WeightSource source, Purpose purpose, DType matrices) {
+    static <M extends Module> M load(
+            String what,
+            WeightNames names,
+            Function<Init, M> build,
+            WeightSource source,
+            Purpose purpose,
+            DType matrices) {
         Hold hold = new Hold(source);
         try {
-            WeightLoader loader = new WeightLoader(what, config, source);
+            WeightTypes.check(purpose, matrices);
+            WeightLoader<M> loader = new WeightLoader<>(what, names, build, source);
             loader.check();
             return loader.fill(purpose, matrices, hold);
         } finally {
@@ -86,7 +96,7 @@ final class WeightLoader {
 
     private void check() {
         // A model of stand-ins, one number each, tells which parameters of which shapes there are.
-        config.build((path, shape) -> {
+        build.apply((path, shape) -> {
                     match(path, shape);
                     return Tensor.zeros(1).expand(shape);
                 })
@@ -116,11 +126,10 @@ final class WeightLoader {
     }
 
     private String nameOf(String path) {
-        if (source.contains(path)) {
-            return path;
-        }
-        String bare = names.bare(path);
-        return source.contains(bare) ? bare : null;
+        return names.candidates(path).stream()
+                .filter(source::contains)
+                .findFirst()
+                .orElse(null);
     }
 
     private void rejectOthers() {
@@ -143,10 +152,10 @@ final class WeightLoader {
         return a.type() == b.type() && a.shape().equals(b.shape()) && a.data().mismatch(b.data()) < 0;
     }
 
-    private CausalLanguageModel fill(Purpose purpose, DType matrices, Hold hold) {
+    private M fill(Purpose purpose, DType matrices, Hold hold) {
         List<Tensor> made = new ArrayList<>();
         try {
-            CausalLanguageModel model = config.build((path, shape) -> {
+            M model = build.apply((path, shape) -> {
                 WeightEntry e = source.get(found.get(path));
                 Role role = names.role(path);
                 boolean blocked = role != Role.OTHER && (role == Role.CONV1D) == e.transposed();

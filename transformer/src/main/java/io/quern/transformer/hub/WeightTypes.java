@@ -8,6 +8,30 @@ import io.quern.transformer.WeightNames.Role;
 final class WeightTypes {
     private WeightTypes() {}
 
+    /** Refuses a dtype for matrices that there are no kernels for; null is the type of the file. */
+    static void check(Purpose purpose, DType matrices) {
+        boolean known = matrices == null
+                || switch (matrices) {
+                    case F32 -> true;
+                    case BF16, F16, Q8_0, Q4_0 -> purpose == Purpose.INFERENCE;
+                    case F64, I32, Q4_K, Q6_K -> false;
+                };
+        if (!known) {
+            throw new IllegalArgumentException("weights for " + purpose + " cannot be held in " + matrices);
+        }
+    }
+
+    /** The name of a dtype in {@code config.json}; of those that weights are stored in. */
+    static String name(DType stored) {
+        return switch (stored) {
+            case F32 -> "float32";
+            case BF16 -> "bfloat16";
+            case F16 -> "float16";
+            case F64, I32, Q8_0, Q4_0, Q4_K, Q6_K ->
+                throw new IllegalArgumentException("weights are stored as F32, BF16 or F16, not " + stored);
+        };
+    }
+
     /**
      * The dtype of a parameter.
      *

@@ -34,6 +34,10 @@ public record ModelFamily(String modelType, List<String> architectures, Function
                 return f.reader.apply(json);
             }
         }
+        if (BertConfig.describes(json)) {
+            throw new TensorException(
+                    json.file() + ": a BERT does not continue texts; open the folder as an encoder" + " (EncoderDir)");
+        }
         throw new TensorException(json.file() + ": the architecture "
                 + (architectures.isEmpty()
                         ? "(none named, model_type '" + type + "')"

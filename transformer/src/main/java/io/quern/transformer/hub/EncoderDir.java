@@ -1,0 +1,156 @@
+package io.quern.transformer.hub;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.quern.nn.Param;
+import io.quern.tensor.DType;
+import io.quern.tensor.Tensor;
+import io.quern.tensor.TensorException;
+import io.quern.tensor.file.AtomicFile;
+import io.quern.tensor.file.SafetensorsWriter;
+import io.quern.tensor.file.WeightSource;
+import io.quern.transformer.ConfigJson;
+import io.quern.transformer.model.Bert;
+import io.quern.transformer.model.BertConfig;
+import io.quern.transformer.model.BertForSequenceClassification;
+import io.quern.transformer.model.BertModel;
+import io.quern.transformer.text.Tokenizer;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * An encoder in Hugging Face layout: a folder with {@code config.json}, {@code model.safetensors} (or several with an
+ * index) and the files of the tokenizer. Opening it reads the configuration; the rest is read when asked for.
+ */
+public final class EncoderDir {
+    private static final String CONFIG = "config.json";
+    private static final String WEIGHTS = "model.safetensors";
+
+    private final Path folder;
+    private final ConfigJson json;
+    private final BertConfig config;
+
+    private EncoderDir(Path folder, ConfigJson json) {
+        this.folder = folder;
+        this.json = json;
+        this.config = BertConfig.read(json);
+    }
+
+    /**
+     * Opens a folder.
+     *
+     * @throws TensorException if it is missing, is no model folder, or holds an architecture that is not supported
+     */
+    public static EncoderDir open(Path folder) {
+        if (!Files.isDirectory(folder)) {
+            throw new TensorException(
+                    folder + ": no such folder; an encoder is a folder with " + CONFIG + " and " + WEIGHTS);
+        }
+        Path json = folder.resolve(CONFIG);
+        if (!Files.exists(json)) {
+            throw new TensorException(
+                    folder + " has no " + CONFIG + ": it is not a model folder in Hugging Face layout");
+        }
+        return new EncoderDir(folder, ConfigJson.read(json));
+    }
+
+    /**
+     * Opens what a user names: a folder, or {@code org/name} in Hugging Face's cache.
+     *
+     * @throws TensorException as {@link #open} and {@link HfCache#model}
+     */
+    public static EncoderDir find(String model) {
+        return open(folder(model));
+    }
+
+    /** The folder that a user names by its path or as {@code org/name}. */
+    public static Path folder(String model) {
+        boolean cached = !Files.exists(Path.of(model)) && HfCache.isRepository(model);
+        return cached ? HfCache.ofUser().model(model) : Path.of(model);
+    }
+
+    public Path folder() {
+        return folder;
+    }
+
+    public BertConfig config() {
+        return config;
+    }
+
+    /** Whether {@code config.json} says that this is a sequence classifier. */
+    public boolean isClassifier() {
+        return json.strings("architectures").contains("BertForSequenceClassification");
+    }
+
+    /** The model's tokenizer. */
+    public Tokenizer tokenizer() {
+        return Tokenizer.load(folder);
+    }
+
+    /**
+     * Loads the encoder, whatever head the folder has beside it, with its matrices in the type of the file. It has a
+     * pooler if the folder does. The caller closes it.
+     *
+     * @throws TensorException if the weights are missing, broken, or do not fit the configuration
+     */
+    public Bert load(Purpose purpose) {
+        return load(purpose, null);
+    }
+
+    /**
+     * Loads the encoder with the weights of linear layers and token embeddings in a dtype.
+     *
+     * @param matrices as in {@link ModelDir#load(Purpose, DType)}
+     * @throws TensorException as {@link #load(Purpose)}
+     */
+    public Bert load(Purpose purpose, DType matrices) {
+        WeightSource source = WeightSource.open(folder);
+        boolean pooler = source.contains("pooler.dense.weight") || source.contains("bert.pooler.dense.weight");
+        return WeightLoader.load(
+                what(), BertConfig.encoderNames(), init -> new Bert(config, pooler, init), source, purpose, matrices);
+    }
+
+    /**
+     * Loads the model with its classifier. The caller closes it.
+     *
+     * @throws TensorException as {@link #load(Purpose)}; also if the folder has no classifier
+     */
+    public BertForSequenceClassification loadClassifier(Purpose purpose, DType matrices) {
+        return WeightLoader.load(
+                what(),
+                BertConfig.classifierNames(),
+                init -> new BertForSequenceClassification(config, init),
+                WeightSource.open(folder),
+                purpose,
+                matrices);
+    }
+
+    private String what() {
+        return "the weights of " + folder;
+    }
+
+    /**
+     * Writes a model as transformers reads it, {@code config.json} and {@code model.safetensors}; the tokenizer writes its
+     * own files. Each file appears once it is whole, over an earlier one; {@code config.json} comes last.
+     *
+     * @param stored dtype of the weights in the file: F32, BF16 or F16
+     * @throws TensorException if a file cannot be written
+     */
+    public static void save(Path folder, BertModel model, DType stored) {
+        Map<String, Tensor> tensors = new LinkedHashMap<>();
+        for (Map.Entry<String, Param> p : model.parameters().entrySet()) {
+            tensors.put(p.getKey(), p.getValue().value());
+        }
+        ObjectNode json = model.config().toJson(model.architecture());
+        json.put("dtype", WeightTypes.name(stored));
+        try {
+            Files.createDirectories(folder);
+            SafetensorsWriter.write(folder.resolve(WEIGHTS), tensors, Map.of("format", "pt"), stored);
+            AtomicFile.write(folder.resolve(CONFIG), ConfigJson.bytes(json));
+        } catch (IOException e) {
+            throw new TensorException(folder + ": the model cannot be saved: " + e, e);
+        }
+    }
+}
