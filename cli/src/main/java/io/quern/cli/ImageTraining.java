@@ -10,7 +10,6 @@ import io.quern.train.TrainState;
 import io.quern.train.Trainer;
 import io.quern.train.optim.AdamW;
 import io.quern.train.optim.ParamGroup;
-import io.quern.train.optim.Schedule;
 import io.quern.vision.ConfusionMatrix;
 import io.quern.vision.ImageModel;
 import io.quern.vision.ImageModelConfig;
@@ -55,18 +54,27 @@ final class ImageTraining {
     private static final int EVAL_BATCH = 250;
 
     private final TrainImageOptions options;
+    private final TrainShared shared;
     private final CommonOptions common;
     private final CommandSpec spec;
     private final Output output;
     private final List<String> lasting;
 
     /** @param own options of the command besides those of all */
-    ImageTraining(TrainImageOptions options, CommonOptions common, CommandSpec spec, Output output, List<String> own) {
+    ImageTraining(
+            TrainImageOptions options,
+            TrainShared shared,
+            CommonOptions common,
+            CommandSpec spec,
+            Output output,
+            List<String> own) {
         this.options = options;
+        this.shared = shared;
         this.common = common;
         this.spec = spec;
         this.output = output;
         this.lasting = new ArrayList<>(LASTING);
+        lasting.addAll(TrainShared.LASTING);
         lasting.addAll(own);
     }
 
@@ -148,7 +156,7 @@ final class ImageTraining {
                             b -> b.loss(model.forward(b.pixels()), options.smoothing),
                             batches,
                             adamW,
-                            Schedule.nanoGpt(options.lr, options.lr / 100, Math.min(options.warmup, steps), steps))
+                            shared.schedule(options.lr, options.lr / 100, options.warmup, steps))
                     .steps(steps)
                     .seed(options.seed)
                     .clip(options.clip)

@@ -16,7 +16,8 @@ import java.util.Map;
 
 /** What a training run was made from and came to: {@code run.json}. */
 record RunRecord(Map<String, Object> settings) {
-    static RunRecord of(TrainGptOptions o, int trainTokens, int validationTokens, long steps, String device)
+    static RunRecord of(
+            TrainGptOptions o, TrainShared shared, int trainTokens, int validationTokens, long steps, String device)
             throws IOException {
         Map<String, Object> m = new LinkedHashMap<>();
         m.put("quern", Version.text());
@@ -30,6 +31,7 @@ record RunRecord(Map<String, Object> settings) {
         m.put("accumulate", o.accumulate);
         m.put("optimizer", o.optimizer.name());
         m.put("momentum", o.momentum);
+        m.put("schedule", shared.schedule.name());
         m.put("lr", o.lr);
         m.put("min_lr", o.minLr());
         m.put("warmup", o.warmup);

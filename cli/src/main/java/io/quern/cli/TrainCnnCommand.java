@@ -26,6 +26,9 @@ final class TrainCnnCommand implements Callable<Integer> {
     @Mixin
     private TrainImageOptions options;
 
+    @Mixin
+    private TrainShared shared;
+
     @Option(
             names = {"--tanh"},
             description = "tanh units and mean pooling, as in 1998, instead of ReLU and maximum pooling.")
@@ -42,7 +45,7 @@ final class TrainCnnCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        ImageTraining training = new ImageTraining(options, common, spec, output, List.of());
+        ImageTraining training = new ImageTraining(options, shared, common, spec, output, List.of());
         return training.run(deviceOptions, data -> {
             ImageSet set = data.train();
             return new LeNetConfig(set.width(), set.channels(), tanh, options.dropout, set.labels());

@@ -7,11 +7,13 @@ import io.quern.nn.Init;
 import io.quern.tensor.DType;
 import io.quern.tensor.Device;
 import io.quern.train.EventLog;
+import io.quern.train.LrFinder;
 import io.quern.train.Progress;
 import io.quern.train.TrainResult;
 import io.quern.train.TrainState;
 import io.quern.train.Trainer;
 import io.quern.train.data.Batch;
+import io.quern.train.data.Batches;
 import io.quern.train.data.TokenDataset;
 import io.quern.train.optim.Optimizer;
 import io.quern.train.optim.Schedule;
@@ -30,6 +32,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -74,6 +77,9 @@ final class TrainGptCommand implements Callable<Integer> {
     @Mixin
     private TrainGptOptions options;
 
+    @Mixin
+    private TrainShared shared;
+
     @Spec
     private CommandSpec spec;
 
@@ -97,6 +103,10 @@ final class TrainGptCommand implements Callable<Integer> {
         try (RunLock _ = RunLock.take(options.out)) {
             return train(device);
         }
+    }
+
+    private static List<String> lasting() {
+        return Stream.concat(LASTING.stream(), TrainShared.LASTING.stream()).toList();
     }
 
     /** Makes the options those of the run in the folder, where the command line says nothing. */
@@ -128,6 +138,12 @@ final class TrainGptCommand implements Callable<Integer> {
                 throw new java.nio.file.NoSuchFileException(file.toString());
             }
         }
+        if (options.findLr) {
+            if (options.resume) {
+                throw new Errors.UsageException("--find-lr and --resume exclude each other: the test is for a new run");
+            }
+            return;
+        }
         Path state = options.out.resolve(Trainer.STATE_FILE);
         if (options.resume && !Files.exists(state)) {
             throw new Errors.UsageException("--resume: there is no run in " + options.out);
@@ -142,15 +158,19 @@ final class TrainGptCommand implements Callable<Integer> {
         String text = text();
         int cut = (int) (text.length() * (1 - options.validation));
         Tokenizer tokenizer = tokenizer(text.substring(0, cut));
-        tokenizer.save(options.out);
+        if (!options.findLr) {
+            tokenizer.save(options.out);
+        }
         int[] train = tokenizer.encode(text.substring(0, cut));
         int[] validation = tokenizer.encode(text.substring(cut));
+        double tokensPerCharacter = validation.length / Math.max(1.0, text.codePointCount(cut, text.length()));
         try (CausalLanguageModel model = model(tokenizer)) {
             model.moveTo(device);
             int context = model.contextLength();
             note("model: " + model.parameterCount() + " parameters, context " + context + ", vocabulary "
                     + model.vocabSize());
-            note("data: " + train.length + " tokens for training, " + validation.length + " for validation");
+            note("data: " + train.length + " tokens for training, " + validation.length
+                    + " for validation (%.2f characters a token)".formatted(1 / tokensPerCharacter));
             var batches = TokenDataset.of(train).on(device).randomCrops(options.batch, context, options.seed);
             var held = TokenDataset.of(validation).on(device).windows(options.batch, context);
             long steps = options.epochs != null
@@ -158,7 +178,11 @@ final class TrainGptCommand implements Callable<Integer> {
                     : options.steps == null ? 1000 : options.steps;
             int evalBatches =
                     (int) Math.min(held.perEpoch(), options.evalBatches == null ? Long.MAX_VALUE : options.evalBatches);
-            RunRecord record = RunRecord.of(options, train.length, validation.length, steps, device.toString());
+            if (options.findLr) {
+                return findLr(model, batches);
+            }
+            RunRecord record = RunRecord.of(options, shared, train.length, validation.length, steps, device.toString());
+            record.settings().put("validation_tokens_per_character", tokensPerCharacter);
             try (Optimizer optimizer =
                             options.optimizer.create(model, options.weightDecay, options.momentum, options.beta2);
                     EventLog log = new EventLog(options.out.resolve("log.jsonl"))) {
@@ -170,7 +194,7 @@ final class TrainGptCommand implements Callable<Integer> {
                         .clip(options.clip)
                         .validate(held, evalBatches, options.evalEvery)
                         .checkpoint(options.out, folder -> save(folder, model, tokenizer), options.evalEvery)
-                        .config(Map.of("options", ConfigFile.values(spec, LASTING)))
+                        .config(Map.of("options", ConfigFile.values(spec, lasting())))
                         .listen(log);
                 if (!common.quiet) {
                     trainer.listen(Progress.onStderr(10));
@@ -181,12 +205,33 @@ final class TrainGptCommand implements Callable<Integer> {
                 if (options.resume) {
                     trainer.resume(options.out.resolve(Trainer.STATE_FILE));
                 }
-                return run(trainer, record);
+                return run(trainer, record, tokensPerCharacter);
             }
         }
     }
 
-    private int run(Trainer<Batch> trainer, RunRecord record) throws IOException {
+    private int findLr(CausalLanguageModel model, Batches<Batch> batches) throws IOException {
+        try (Optimizer optimizer =
+                options.optimizer.create(model, options.weightDecay, options.momentum, options.beta2)) {
+            LrFinder.Result found = LrFinder.find(
+                    schedule -> {
+                        Trainer<Batch> trainer = Trainer.of(
+                                        model, b -> model.loss(b.inputs(), b.targets()), batches, optimizer, schedule)
+                                .accumulate(options.accumulate)
+                                .seed(options.seed)
+                                .clip(options.clip);
+                        return common.quiet ? trainer : trainer.listen(Progress.onStderr(10));
+                    },
+                    LrCurve.FROM,
+                    LrCurve.TO,
+                    options.steps == null ? LrCurve.STEPS : Math.toIntExact(options.steps));
+            LrCurve.write(options.out, found);
+            LrCurve.report(output, common.json, options.out, found);
+            return Main.OK;
+        }
+    }
+
+    private int run(Trainer<Batch> trainer, RunRecord record, double tokensPerCharacter) throws IOException {
         LossChart.prepare();
         TrainResult result;
         try (Interrupt _ = Interrupt.install(trainer::stop)) {
@@ -197,8 +242,13 @@ final class TrainGptCommand implements Callable<Integer> {
         if (common.json) {
             output.json(record.with(result));
         } else {
-            output.println(options.out + ": step " + result.step() + ", validation loss "
-                    + "%.4f".formatted(result.bestLoss()) + " at step " + result.bestStep());
+            output.println("%s: step %d, validation loss %.4f (%.4f a character) at step %d"
+                    .formatted(
+                            options.out,
+                            result.step(),
+                            result.bestLoss(),
+                            result.bestLoss() * tokensPerCharacter,
+                            result.bestStep()));
         }
         return result.stopped() ? Main.INTERRUPTED : Main.OK;
     }
@@ -269,7 +319,7 @@ final class TrainGptCommand implements Callable<Integer> {
     }
 
     private Schedule schedule(long steps) {
-        return Schedule.nanoGpt(options.lr, options.minLr(), Math.min(options.warmup, steps), steps);
+        return shared.schedule(options.lr, options.minLr(), options.warmup, steps);
     }
 
     private DType weightType() {

@@ -115,7 +115,7 @@ final class TrainGptOptions {
     @Option(
             names = {"--min-lr"},
             paramLabel = "X",
-            description = "Learning rate at the end of the cosine. Default: a tenth of --lr.")
+            description = "Learning rate at the end. Default: a tenth of --lr.")
     Double minLr;
 
     @Option(
@@ -194,6 +194,12 @@ final class TrainGptOptions {
             defaultValue = "500",
             description = "Updates between samples of text, 0 for none. Default: ${DEFAULT-VALUE}.")
     int sampleEvery;
+
+    @Option(
+            names = {"--find-lr"},
+            description = "Do not train, but look for a learning rate: raise it from 1e-6 to 1 in --steps updates (100)"
+                    + " and write how the loss goes to lr.csv and lr.png.")
+    boolean findLr;
 
     @Option(
             names = {"--resume"},

@@ -26,6 +26,9 @@ final class TrainVitCommand implements Callable<Integer> {
     @Mixin
     private TrainImageOptions options;
 
+    @Mixin
+    private TrainShared shared;
+
     @Option(
             names = {"--patch"},
             paramLabel = "N",
@@ -79,7 +82,7 @@ final class TrainVitCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        ImageTraining training = new ImageTraining(options, common, spec, output, List.of());
+        ImageTraining training = new ImageTraining(options, shared, common, spec, output, List.of());
         return training.run(deviceOptions, data -> {
             ImageSet set = data.train();
             return VitConfig.of(set.width(), patch, set.channels(), hidden, layers, heads, set.labels())

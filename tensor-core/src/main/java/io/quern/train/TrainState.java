@@ -31,6 +31,8 @@ import java.util.TreeSet;
  * @param bestLoss smallest validation loss so far; infinite if none was measured
  * @param bestStep the step it was measured after; 0 if none was
  * @param seconds spent so far
+ * @param schedule what the learning-rate schedule remembers besides the step
+ * @param data fingerprint of the training data; empty if it has none
  * @param config of the program that trains; plain values
  */
 public record TrainState(
@@ -41,6 +43,8 @@ public record TrainState(
         double bestLoss,
         long bestStep,
         double seconds,
+        Map<String, Double> schedule,
+        String data,
         Map<String, Object> config) {
     /** Of the file's layout; a reader refuses others. */
     public static final int VERSION = 1;
@@ -132,6 +136,8 @@ public record TrainState(
             n.put("best_step", bestStep);
         }
         n.put("seconds", seconds);
+        n.set("schedule", JSON.valueToTree(schedule));
+        n.put("data", data);
         n.set("config", JSON.valueToTree(config));
         return n.toString();
     }
@@ -152,6 +158,10 @@ public record TrainState(
                     n.path("best_loss").asDouble(Double.POSITIVE_INFINITY),
                     n.path("best_step").asLong(0),
                     n.required("seconds").asDouble(),
+                    JSON.convertValue(
+                            n.path("schedule").isObject() ? n.get("schedule") : JSON.createObjectNode(),
+                            new TypeReference<Map<String, Double>>() {}),
+                    n.path("data").asText(""),
                     JSON.convertValue(n.required("config"), new TypeReference<Map<String, Object>>() {}));
         } catch (JsonProcessingException | IllegalArgumentException e) {
             throw new TrainException(file + ": the state of the run in its metadata is damaged: " + e.getMessage(), e);

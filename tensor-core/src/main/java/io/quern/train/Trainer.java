@@ -7,6 +7,7 @@ import io.quern.tensor.Gradients;
 import io.quern.tensor.Scope;
 import io.quern.tensor.Tape;
 import io.quern.tensor.Tensor;
+import io.quern.tensor.TensorException;
 import io.quern.tensor.TensorHolder;
 import io.quern.tensor.file.AtomicFile;
 import io.quern.tensor.spi.Backend;
@@ -204,7 +205,7 @@ public final class Trainer<B> {
     /**
      * Trains up to the last step, or until {@link #stop()}.
      *
-     * @throws TrainException if the loss or a gradient is not finite; the parameters are as before that step
+     * @throws NotFiniteException if the loss or a gradient is not finite; the parameters are as before that step
      */
     public TrainResult run() throws IOException {
         Backend backend = device();
@@ -252,6 +253,9 @@ public final class Trainer<B> {
         lastLoss = update.loss;
         boolean measure = validation != null && (validate.isDue(step) || step == steps);
         double validationLoss = measure ? validationLoss() : Double.NaN;
+        if (measure) {
+            schedule.observe(validationLoss);
+        }
         emit(new TrainEvent.Step(
                 step,
                 update.loss,
@@ -305,7 +309,7 @@ public final class Trainer<B> {
         return new Update(meanLoss, norm, items);
     }
 
-    private TrainException notFinite(double meanLoss, Gradients gradients) {
+    private NotFiniteException notFinite(double meanLoss, Gradients gradients) {
         String where = "";
         for (Map.Entry<String, Param> p : optimizer.params().entrySet()) {
             if (!Double.isFinite(GradientClip.norm(gradients, List.of(p.getValue())))) {
@@ -313,10 +317,13 @@ public final class Trainer<B> {
                 break;
             }
         }
-        return new TrainException("step " + (step + 1) + ": the loss is " + meanLoss + where
-                + ". The parameters are as after step " + step
-                + "; lower the learning rate, clip the gradients or lengthen the warm-up, or look at data batch "
-                + batchesTaken + (accumulation == 1 ? "" : " to " + (batchesTaken + accumulation - 1)));
+        return new NotFiniteException(
+                step + 1,
+                "step " + (step + 1) + ": the loss is " + meanLoss + where
+                        + ". The parameters are as after step " + step
+                        + "; lower the learning rate, clip the gradients or lengthen the warm-up, or look at data"
+                        + " batch "
+                        + batchesTaken + (accumulation == 1 ? "" : " to " + (batchesTaken + accumulation - 1)));
     }
 
     private double validationLoss() {
@@ -363,14 +370,24 @@ public final class Trainer<B> {
 
     /** Where the run is. */
     public TrainState state() {
-        return new TrainState(step, batchesTaken, optimizer.steps(), seed, bestLoss, bestStep, seconds(), config);
+        return new TrainState(
+                step,
+                batchesTaken,
+                optimizer.steps(),
+                seed,
+                bestLoss,
+                bestStep,
+                seconds(),
+                schedule.state(),
+                data.fingerprint(),
+                config);
     }
 
     /**
      * Goes on from a state saved by {@link #checkpoint} or {@link TrainState#save}: fills parameters and moments.
-     * Model, optimizer, data and seed must be made as before.
+     * Model, optimizer, schedule, data and seed must be made as before.
      *
-     * @throws TrainException if the state is not of this model, optimizer or seed; then nothing is changed
+     * @throws TrainException if the state is not of this model, optimizer, data or seed; then nothing is changed
      */
     public Trainer<B> resume(Path stateFile) {
         TrainState s = TrainState.read(stateFile);
@@ -378,7 +395,17 @@ public final class Trainer<B> {
             throw new TrainException("cannot resume from " + stateFile + ": it was trained with seed " + s.seed()
                     + ", not " + seed + "; take that seed");
         }
-        TrainState.restore(stateFile, optimizer);
+        refuseOtherData(stateFile, s);
+        Map<String, Double> before = schedule.state();
+        try {
+            schedule.restore(s.schedule());
+            TrainState.restore(stateFile, optimizer);
+        } catch (IllegalArgumentException e) {
+            throw new TrainException("cannot resume from " + stateFile + ": " + e.getMessage(), e);
+        } catch (TensorException e) {
+            schedule.restore(before);
+            throw e;
+        }
         step = s.step();
         batchesTaken = s.batchesTaken();
         bestLoss = s.bestLoss();
@@ -386,6 +413,14 @@ public final class Trainer<B> {
         secondsBefore = s.seconds();
         savedStep = step;
         return this;
+    }
+
+    private void refuseOtherData(Path stateFile, TrainState s) {
+        String here = data.fingerprint();
+        if (!here.isEmpty() && !s.data().isEmpty() && !here.equals(s.data())) {
+            throw new TrainException("cannot resume from " + stateFile + ": it was trained on " + s.data()
+                    + ", but the data here is " + here + "; take the data of that run");
+        }
     }
 
     private double seconds() {

@@ -2,6 +2,7 @@ package io.quern.train;
 
 import io.quern.tensor.Tensor;
 import io.quern.train.data.Batch;
+import io.quern.train.data.Batches;
 import io.quern.train.data.TokenDataset;
 import io.quern.train.optim.AdamW;
 import io.quern.train.optim.ParamGroup;
@@ -26,14 +27,18 @@ final class ResumeRun implements AutoCloseable {
     final Trainer<Batch> trainer;
 
     ResumeRun(Path dir, long seed, int width) {
+        this(
+                dir,
+                seed,
+                width,
+                SONG.randomCrops(4, 8, 5),
+                Schedule.cosine(0.01, 0.001, 1000).warmup(10));
+    }
+
+    ResumeRun(Path dir, long seed, int width, Batches<Batch> data, Schedule schedule) {
         model = new Models.NextToken(11, width, 0.2, 1);
         optimizer = new AdamW(ParamGroup.decayMatrices(model, 0.1), 0.9, 0.95, 1e-8);
-        trainer = Trainer.of(
-                        model,
-                        model::loss,
-                        SONG.randomCrops(4, 8, 5),
-                        optimizer,
-                        Schedule.cosine(0.01, 0.001, 1000).warmup(10))
+        trainer = Trainer.of(model, model::loss, data, optimizer, schedule)
                 .seed(seed)
                 .accumulate(2)
                 .clip(0.5)

@@ -6,8 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.quern.train.data.TokenDataset;
 import io.quern.train.optim.AdamW;
 import io.quern.train.optim.ParamGroup;
+import io.quern.train.optim.Plateau;
+import io.quern.train.optim.Schedule;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -16,7 +19,9 @@ import java.util.Arrays;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -142,6 +147,40 @@ class ResumeTest extends LeakChecked {
         }
         assertFalse(Files.exists(half));
         assertTrue(Files.exists(other));
+    }
+
+    @Test
+    void otherDataIsRefused() throws IOException {
+        try (ResumeRun run = new ResumeRun(dir)) {
+            run.trainer.steps(2).run();
+        }
+        TokenDataset other = TokenDataset.of(
+                IntStream.range(0, 400).map(i -> i == 399 ? 1 : i * i % 11).toArray());
+        try (ResumeRun run = new ResumeRun(dir, 7, 8, other.randomCrops(4, 8, 5), Schedule.constant(1))) {
+            String message = assertThrows(TrainException.class, () -> run.trainer.resume(state()))
+                    .getMessage();
+            assertTrue(message.contains("400 tokens of 4 bytes, crc32c"), message);
+        }
+    }
+
+    @Test
+    void aScheduleGoesOnWithWhatItRemembers() throws IOException {
+        // Losses never halve, so that every second validation lowers the rate.
+        Supplier<Schedule> plateau = () -> new Plateau(0.01, 0.5, 0, 0.5, 0, 0);
+        var crops = ResumeRun.SONG.randomCrops(4, 8, 5);
+        try (ResumeRun first = new ResumeRun(dir, 7, 8, crops, plateau.get())) {
+            first.trainer.steps(15).run();
+        }
+        try (ResumeRun resumed = new ResumeRun(dir, 7, 8, crops, plateau.get());
+                ResumeRun constant = new ResumeRun(dir, 7, 8, crops, Schedule.constant(1))) {
+            resumed.trainer.resume(state());
+            assertEquals(0.0025, resumed.trainer.state().schedule().get("lr"), 1e-12);
+            Map<String, int[]> before = constant.bits();
+            String message = assertThrows(TrainException.class, () -> constant.trainer.resume(state()))
+                    .getMessage();
+            assertTrue(message.contains("schedule"), message);
+            assertSameBits(before, constant.bits());
+        }
     }
 
     @Test

@@ -16,6 +16,14 @@ public interface Batches<B> {
     /** How much a batch counts, for means over batches and for throughput: tokens, or samples. */
     long items(B batch);
 
+    /**
+     * What the data is, such as its size and a checksum, so that a resumed run can tell whether it is still the same; not
+     * how it is cut into batches. Empty if unknown.
+     */
+    default String fingerprint() {
+        return "";
+    }
+
     /** What {@link #items} counts, such as {@code tok}. */
     String unit();
 }

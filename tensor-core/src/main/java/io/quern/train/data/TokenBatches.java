@@ -116,6 +116,11 @@ final class TokenBatches implements Batches<Batch> {
     }
 
     @Override
+    public String fingerprint() {
+        return tokens.fingerprint();
+    }
+
+    @Override
     public String unit() {
         return "tok";
     }

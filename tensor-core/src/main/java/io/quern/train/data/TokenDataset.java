@@ -5,9 +5,11 @@ import io.quern.tensor.TensorException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.zip.CRC32C;
 
 /**
  * A sequence of token ids for language models, in memory or in a mapped file, from which batches are cut: inputs are a
@@ -15,9 +17,12 @@ import java.nio.file.StandardOpenOption;
  * mapped file is released when no part is left.
  */
 public final class TokenDataset {
+    private static final int CHUNK = 1 << 20;
+
     private final MemorySegment tokens;
     private final TokenWidth width;
     private final Device device;
+    private String fingerprint;
 
     private TokenDataset(MemorySegment tokens, TokenWidth width, Device device) {
         this.tokens = tokens;
@@ -50,6 +55,27 @@ public final class TokenDataset {
     /** The same tokens, with batches made on another device. */
     public TokenDataset on(Device target) {
         return new TokenDataset(tokens, width, target);
+    }
+
+    /**
+     * Number and CRC-32C of the tokens, such as {@code 1000 tokens of 2 bytes, crc32c 1a2b3c4d}. Reads all of them, once.
+     */
+    public String fingerprint() {
+        if (fingerprint == null) {
+            fingerprint = "%d tokens of %d bytes, crc32c %08x".formatted(size(), width.bytes(), crc());
+        }
+        return fingerprint;
+    }
+
+    private long crc() {
+        CRC32C crc = new CRC32C();
+        byte[] chunk = new byte[(int) Math.min(CHUNK, tokens.byteSize())];
+        for (long at = 0; at < tokens.byteSize(); at += CHUNK) {
+            int n = (int) Math.min(CHUNK, tokens.byteSize() - at);
+            MemorySegment.copy(tokens, ValueLayout.JAVA_BYTE, at, chunk, 0, n);
+            crc.update(chunk, 0, n);
+        }
+        return crc.getValue();
     }
 
     /** Number of tokens. */

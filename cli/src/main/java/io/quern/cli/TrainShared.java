@@ -1,0 +1,110 @@
+package io.quern.cli;
+
+import io.quern.train.optim.Schedule;
+import java.util.List;
+import picocli.CommandLine.Option;
+
+/** What every {@code train} command can be told, whatever it trains. */
+final class TrainShared {
+    /** The options that a resumed run takes over from the one before it. */
+    static final List<String> LASTING = List.of("schedule", "gamma", "step-every", "decay-steps", "lr-patience");
+
+    @Option(
+            names = {"--schedule"},
+            paramLabel = "NAME",
+            defaultValue = "cosine",
+            description = "${COMPLETION-CANDIDATES}, each after the warm-up: from --lr to --min-lr by a line, a cosine"
+                    + " or an exponential; times --gamma every --step-every updates; with 1 / sqrt(updates); --lr until"
+                    + " the last --decay-steps updates; times --gamma when the validation loss stops falling."
+                    + " Default: ${DEFAULT-VALUE}.")
+    ScheduleKind schedule;
+
+    @Option(
+            names = {"--gamma"},
+            paramLabel = "X",
+            description = "Factor of the learning rate: of step and plateau (default: 0.1), or of exponential in every"
+                    + " update (default: what ends at --min-lr).")
+    Double gamma;
+
+    @Option(
+            names = {"--step-every"},
+            paramLabel = "N",
+            description = "Updates between the reductions of step. Default: a third of all.")
+    Long stepEvery;
+
+    @Option(
+            names = {"--decay-steps"},
+            paramLabel = "N",
+            description = "Updates of wsd in which the rate falls, at the end. Default: a fifth of all.")
+    Long decaySteps;
+
+    @Option(
+            names = {"--lr-patience"},
+            paramLabel = "N",
+            defaultValue = "5",
+            description =
+                    "Validations without a better loss before plateau reduces the rate. Default: ${DEFAULT-VALUE}.")
+    int lrPatience;
+
+    /**
+     * The schedule asked for; all but nanoGPT's cosine are as PyTorch and transformers define them, with nanoGPT's warm-up,
+     * whose first rate is not 0.
+     */
+    Schedule schedule(double lr, double minLr, long warmup, long steps) {
+        if (!(lr > 0) || !(minLr >= 0) || warmup < 0) {
+            throw new Errors.UsageException("--lr must be above 0, --min-lr and --warmup 0 or more; not " + lr + ", "
+                    + minLr + " and " + warmup);
+        }
+        long warm = Math.min(warmup, steps);
+        long rest = Math.max(1, steps - warm);
+        Schedule after = switch (schedule) {
+            case cosine -> Schedule.cosine(lr, minLr, rest);
+            case constant -> Schedule.constant(lr);
+            case linear -> Schedule.linear(lr, minLr, rest);
+            case step -> Schedule.step(lr, factor(), stepEvery == null ? Math.max(1, rest / 3) : atLeastOne(stepEvery));
+            case exponential -> exponential(lr, minLr, rest);
+            case inverse_sqrt -> Schedule.inverseSqrt(lr, Math.max(1, warm));
+            case wsd -> {
+                long decay = Math.min(rest, decaySteps == null ? Math.max(1, steps / 5) : atLeastOne(decaySteps));
+                yield Schedule.stableDecay(lr, minLr, rest - decay, decay, Schedule.Decay.ONE_MINUS_SQRT);
+            }
+            case plateau -> plateau(lr, minLr);
+        };
+        return after.warmup(warm, lr / (warm + 1));
+    }
+
+    private Schedule exponential(double lr, double minLr, long steps) {
+        if (gamma != null) {
+            return Schedule.exponential(lr, factor());
+        }
+        if (minLr == 0) {
+            throw new Errors.UsageException(
+                    "--schedule exponential never gets to --min-lr 0: give one above 0, or --gamma");
+        }
+        return Schedule.exponential(lr, minLr, steps);
+    }
+
+    private Schedule plateau(double lr, double minLr) {
+        if (lrPatience < 0) {
+            throw new Errors.UsageException("--lr-patience must be 0 or more, not " + lrPatience);
+        }
+        if (factor() >= 1) {
+            throw new Errors.UsageException("--gamma of plateau must be below 1, not " + gamma);
+        }
+        return Schedule.plateau(lr, factor(), lrPatience, minLr);
+    }
+
+    private double factor() {
+        if (gamma != null && !(gamma > 0)) {
+            throw new Errors.UsageException("--gamma must be above 0, not " + gamma);
+        }
+        return gamma == null ? 0.1 : gamma;
+    }
+
+    private static long atLeastOne(long steps) {
+        if (steps < 1) {
+            throw new Errors.UsageException("--step-every and --decay-steps must be 1 or more, not " + steps);
+        }
+        return steps;
+    }
+}
