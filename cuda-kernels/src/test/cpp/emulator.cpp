@@ -360,6 +360,11 @@ void emu_barrier(int id) {
     emu_switch(&self->sp, m.scheduler);
 }
 
+// For graphs, which keep copies of the parameters of a kernel.
+const std::vector<size_t> &emu_parameters(void *function) {
+    return ((Function *)function)->kernel->sizes;
+}
+
 #define API extern "C" __attribute__((visibility("default"))) int
 #define GUARDED                                          \
     std::lock_guard<std::recursive_mutex> guard_(lock()); \

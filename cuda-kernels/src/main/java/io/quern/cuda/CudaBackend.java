@@ -61,6 +61,15 @@ final class CudaBackend implements Backend {
         return matmul;
     }
 
+    CudaDevice card() {
+        return device;
+    }
+
+    /** Waits for all that was started. */
+    void synchronize() {
+        device.synchronize();
+    }
+
     @Override
     public Device device() {
         return name;
@@ -68,8 +77,8 @@ final class CudaBackend implements Backend {
 
     @Override
     public String description() {
-        return device.description() + "; matrix products: " + matmul.description() + " ("
-                + Driver.get().libraries() + ")";
+        return device.description() + "; matrix products: " + matmul.description() + "; CUDA graphs: " + device.graphs()
+                + " (" + Driver.get().libraries() + ")";
     }
 
     @Override

@@ -5,22 +5,22 @@ import io.quern.tensor.TensorException;
 import io.quern.tensor.spi.Backend;
 import io.quern.tensor.spi.Buffer;
 import io.quern.tensor.spi.MemoryStats;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.PriorityQueue;
 
 /**
  * Device memory by size class: powers of two cut into eight, so that at most an eighth is lost. Freed blocks are kept and
- * reused at once, which is safe although kernels may still read them: all work runs in order on one stream. The system
- * property {@code quern.cuda.pool=off} gives every buffer an allocation of its own, for finding accesses out of bounds.
+ * reused at once, which is safe although kernels may still read them: all work runs in order on one stream. The lowest address
+ * comes first, so that a step which allocates like the one before gets the same addresses. Guarded by the monitor of the
+ * device, which launchers hold while they take memory. The system property {@code quern.cuda.pool=off} gives every buffer an allocation of its own, for finding accesses out of bounds.
  */
 final class CudaPool {
     private static final long SMALLEST = 512;
 
     private final CudaDevice device;
     private final boolean caches = !"off".equals(System.getProperty("quern.cuda.pool"));
-    private final Map<Long, Deque<Long>> free = new HashMap<>();
+    private final Map<Long, PriorityQueue<Long>> free = new HashMap<>();
     private long live;
     private long peak;
     private long reserved;
@@ -59,23 +59,27 @@ final class CudaPool {
     }
 
     /** Memory for the time of a launch; {@link #giveBack} may follow as soon as the kernels that use it are started. */
-    synchronized long take(long size) {
-        Deque<Long> same = free.get(size);
-        long address = same == null || same.isEmpty() ? obtain(size) : same.pop();
-        live += size;
-        peak = Math.max(peak, live);
-        buffers++;
-        return address;
+    long take(long size) {
+        synchronized (device) {
+            PriorityQueue<Long> same = free.get(size);
+            long address = same == null || same.isEmpty() ? obtain(size) : same.remove();
+            live += size;
+            peak = Math.max(peak, live);
+            buffers++;
+            return address;
+        }
     }
 
-    synchronized void giveBack(long address, long size) {
-        live -= size;
-        buffers--;
-        if (caches) {
-            free.computeIfAbsent(size, s -> new ArrayDeque<>()).push(address);
-        } else {
-            reserved -= size;
-            device.free(address);
+    void giveBack(long address, long size) {
+        synchronized (device) {
+            live -= size;
+            buffers--;
+            if (caches) {
+                free.computeIfAbsent(size, s -> new PriorityQueue<>()).add(address);
+            } else {
+                reserved -= size;
+                device.free(address);
+            }
         }
     }
 
@@ -108,21 +112,27 @@ final class CudaPool {
         return Math.multiplyExact((bytes + step - 1) / step, step);
     }
 
-    synchronized MemoryStats stats() {
-        return new MemoryStats(live, peak, reserved, buffers, systemAllocations);
+    MemoryStats stats() {
+        synchronized (device) {
+            return new MemoryStats(live, peak, reserved, buffers, systemAllocations);
+        }
     }
 
-    synchronized void resetPeak() {
-        peak = live;
+    void resetPeak() {
+        synchronized (device) {
+            peak = live;
+        }
     }
 
-    synchronized void trim() {
-        free.forEach((size, addresses) -> {
-            for (long address : addresses) {
-                device.free(address);
-                reserved -= size;
-            }
-        });
-        free.clear();
+    void trim() {
+        synchronized (device) {
+            free.forEach((size, addresses) -> {
+                for (long address : addresses) {
+                    device.free(address);
+                    reserved -= size;
+                }
+            });
+            free.clear();
+        }
     }
 }

@@ -52,6 +52,10 @@ final class MatMulLauncher {
         choice = wish;
     }
 
+    boolean hasCublas() {
+        return device.cublas() != null;
+    }
+
     String description() {
         return choice == Choice.OWN || device.cublas() == null ? "own kernels" : "cuBLAS, own kernels where it cannot";
     }
@@ -145,7 +149,8 @@ final class MatMulLauncher {
                     .i64(c.size())
                     .run(Kernels.blocks(c.size()), 1, 1, Kernels.THREADS);
         }
-        cublas.gemm(a.dtype(), (int) p.n, (int) p.m, (int) p.k, left, right, c.address(), (int) p.batch, bias != null);
+        cublas.gemm(new Cublas.Call(
+                a.dtype(), (int) p.n, (int) p.m, (int) p.k, left, right, c.address(), (int) p.batch, bias != null));
         return true;
     }
 

@@ -15,14 +15,20 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 
 /**
- * The emulated device: a libcuda and a libcublas built by g++ from the kernels' own sources, which JCuda loads like
- * NVIDIA's. Built once, and again when a source changes. Tests that need it are skipped where it cannot be built.
+ * The device that tests run on. Usually the emulated one: a libcuda and a libcublas built by g++ from the kernels' own
+ * sources, which JCuda loads like NVIDIA's. Built once, and again when a source changes. Tests that need it are skipped where
+ * it cannot be built. A build elsewhere is taken if the property {@code quern.cuda.driver} names it, and the property
+ * {@code quern.cuda.card} runs the tests on a card instead. Tests of other modules may use it too: {@link #require()} first.
  */
-final class Emulator {
-    private static final Path SOURCES = Path.of("src/test/cpp").toAbsolutePath();
-    static final Path KERNELS =
-            Path.of("src/main/resources/io/quern/cuda/kernels").toAbsolutePath();
-    private static final Path TARGET = Path.of("target/emulator").toAbsolutePath();
+public final class Emulator {
+    /** The module's folder: the tests of another module run in that module's. */
+    private static final Path MODULE = Path.of(Files.isDirectory(Path.of("src/test/cpp")) ? "" : "../cuda-kernels")
+            .toAbsolutePath()
+            .normalize();
+
+    private static final Path SOURCES = MODULE.resolve("src/test/cpp");
+    static final Path KERNELS = MODULE.resolve("src/main/resources/io/quern/cuda/kernels");
+    private static final Path TARGET = MODULE.resolve("target/emulator");
     private static final Pattern KERNEL = Pattern.compile("EMU_KERNEL\\s+void\\s+(\\w+)");
     private static final List<String> FLAGS = List.of(
             "-std=c++20",
@@ -36,6 +42,8 @@ final class Emulator {
             "-include",
             "cuemu.h");
 
+    private static final boolean CARD = Boolean.getBoolean("quern.cuda.card");
+
     private static String missing = "not started";
 
     static {
@@ -44,8 +52,13 @@ final class Emulator {
 
     private Emulator() {}
 
-    /** Skips the calling test, saying why, unless the emulated device is there. */
-    static void require() {
+    /** Whether tests run on a card, which has no schedules to choose and no room to waste. */
+    static boolean isCard() {
+        return CARD;
+    }
+
+    /** Skips the calling test, saying why, unless the emulated device is there; {@code new Device("cuda", 0)} is it then. */
+    public static void require() {
         if (missing != null) {
             System.out.println("emulated CUDA device: skipped, " + missing);
         }
@@ -53,6 +66,10 @@ final class Emulator {
     }
 
     private static void start() {
+        if (CARD || System.getProperty("quern.cuda.driver") != null) {
+            missing = null;
+            return;
+        }
         if (!System.getProperty("os.name").equals("Linux")
                 || !System.getProperty("os.arch").equals("amd64")) {
             missing = "it needs Linux on x86-64";
@@ -99,8 +116,10 @@ final class Emulator {
                 objects.add(stem);
             }
         }
-        Files.copy(SOURCES.resolve("emulator.cpp"), work.resolve("emulator.cpp"));
-        objects.add("emulator");
+        for (String stem : List.of("emulator", "graphs")) {
+            Files.copy(SOURCES.resolve(stem + ".cpp"), work.resolve(stem + ".cpp"));
+            objects.add(stem);
+        }
         List<String> link =
                 new ArrayList<>(List.of("g++", "-shared", "-Wl,-soname,libcuda.so.1", "-o", "libcuda.so.1"));
         for (String stem : objects) {

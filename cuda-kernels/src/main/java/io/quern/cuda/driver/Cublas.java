@@ -18,6 +18,9 @@ public final class Cublas {
     private static final int COMPUTE_32F_TF32 = 77;
     private static final int DEFAULT_ALGORITHM = -1;
 
+    /** What cuBLAS takes for itself on Hopper cards. */
+    private static final long WORKSPACE = 32 << 20;
+
     private final CudaDevice device;
     private final cublasHandle handle = new cublasHandle();
     private final boolean tf32 = Boolean.getBoolean("quern.cuda.tf32");
@@ -45,6 +48,13 @@ public final class Cublas {
         device.enter();
         check(JCublas2.cublasCreate(c.handle), "starting cuBLAS");
         check(JCublas2.cublasSetStream(c.handle, new cudaStream_t(device.stream())), "giving cuBLAS a stream");
+        // Its own workspace would become an allocation within each graph.
+        long workspace = device.allocate(WORKSPACE);
+        if (workspace != 0) {
+            check(
+                    JCublas2.cublasSetWorkspace(c.handle, RawPointer.device(workspace), WORKSPACE),
+                    "giving cuBLAS a workspace");
+        }
         return c;
     }
 
@@ -52,36 +62,50 @@ public final class Cublas {
     public record Operand(long address, boolean transposed, long leading, long batchStride) {}
 
     /** c = a b, or c += a b if {@code adds}, column-major: a is m x k, b is k x n, c is m x n with leading dimension m. */
-    public void gemm(DType dtype, int m, int n, int k, Operand a, Operand b, long c, int batch, boolean adds) {
-        device.enter();
-        int type = type(dtype);
-        boolean wide = dtype == DType.F64;
-        check(
-                JCublas2.cublasGemmStridedBatchedEx_new(
-                        handle,
-                        a.transposed ? 1 : 0,
-                        b.transposed ? 1 : 0,
-                        m,
-                        n,
-                        k,
-                        wide ? one64 : one32,
-                        RawPointer.device(a.address),
-                        type,
-                        Math.toIntExact(a.leading),
-                        a.batchStride,
-                        RawPointer.device(b.address),
-                        type,
-                        Math.toIntExact(b.leading),
-                        b.batchStride,
-                        adds ? wide ? one64 : one32 : wide ? zero64 : zero32,
-                        RawPointer.device(c),
-                        type,
-                        m,
-                        (long) m * n,
-                        batch,
-                        wide ? COMPUTE_64F : tf32 && dtype == DType.F32 ? COMPUTE_32F_TF32 : COMPUTE_32F,
-                        DEFAULT_ALGORITHM),
-                "matmul by cuBLAS, " + dtype + " " + n + " x " + k + " x " + m + ", batch " + batch);
+    public record Call(DType dtype, int m, int n, int k, Operand a, Operand b, long c, int batch, boolean adds) {
+        String describe() {
+            return "matmul by cuBLAS, " + dtype + " " + n + " x " + k + " x " + m + ", batch " + batch;
+        }
+    }
+
+    /** Starts a product after all launches before; the caller holds the monitor of the device. */
+    public void gemm(Call call) {
+        device.add(this, call);
+    }
+
+    /** Starts a product at once. */
+    void start(Call call) {
+        int type = type(call.dtype);
+        boolean wide = call.dtype == DType.F64;
+        Operand a = call.a;
+        Operand b = call.b;
+        int status = JCublas2.cublasGemmStridedBatchedEx_new(
+                handle,
+                a.transposed ? 1 : 0,
+                b.transposed ? 1 : 0,
+                call.m,
+                call.n,
+                call.k,
+                wide ? one64 : one32,
+                RawPointer.device(a.address),
+                type,
+                Math.toIntExact(a.leading),
+                a.batchStride,
+                RawPointer.device(b.address),
+                type,
+                Math.toIntExact(b.leading),
+                b.batchStride,
+                call.adds ? wide ? one64 : one32 : wide ? zero64 : zero32,
+                RawPointer.device(call.c),
+                type,
+                call.m,
+                (long) call.m * call.n,
+                call.batch,
+                wide ? COMPUTE_64F : tf32 && call.dtype == DType.F32 ? COMPUTE_32F_TF32 : COMPUTE_32F,
+                DEFAULT_ALGORITHM);
+        if (status != 0) {
+            check(status, call.describe());
+        }
     }
 
     private static int type(DType dtype) {

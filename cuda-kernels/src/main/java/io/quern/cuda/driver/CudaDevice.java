@@ -17,7 +17,6 @@ import jcuda.driver.JCudaDriver;
 public final class CudaDevice {
     private static final int DEVICE_MAP = 2;
     private static final int NON_BLOCKING = 1;
-    private static final int STAGING = 1 << 20;
     private static final int FAULT_BYTES = 32;
 
     private final CUcontext context = new CUcontext();
@@ -25,12 +24,12 @@ public final class CudaDevice {
     private final String name;
     private final int capability;
     private final long totalMemory;
-    private final Pointer staging;
-    private final MemorySegment stagingMemory;
+    private final Staging staging;
     private final MemorySegment fault;
     private final long faultAddress;
     private final KernelModules modules = new KernelModules(this);
-    private final Launch launch = new Launch(this);
+    private final LaunchGraphs graphs;
+    private final Launch launch;
     private final Driver driver;
     private Cublas cublas;
 
@@ -53,8 +52,9 @@ public final class CudaDevice {
         Errors.check(JCudaDriver.cuDevicePrimaryCtxRetain(context, device), "opening a context on " + name);
         enter();
         Errors.check(JCudaDriver.cuStreamCreate(stream, NON_BLOCKING), "creating a stream");
-        staging = hostMemory(STAGING);
-        stagingMemory = memory(staging, STAGING);
+        graphs = new LaunchGraphs(this, driver.symbols());
+        launch = new Launch(this, graphs);
+        staging = new Staging(stream);
         Pointer shared = hostMemory(FAULT_BYTES);
         fault = memory(shared, FAULT_BYTES).fill((byte) 0);
         CUdeviceptr mapped = new CUdeviceptr();
@@ -68,14 +68,15 @@ public final class CudaDevice {
         return value[0];
     }
 
-    private Pointer hostMemory(long bytes) {
+    /** Memory of the host that the device can copy from and to at full speed. */
+    static Pointer hostMemory(long bytes) {
         Pointer p = new Pointer();
         Errors.check(
                 JCudaDriver.cuMemHostAlloc(p, bytes, DEVICE_MAP), "allocating " + bytes + " bytes of pinned memory");
         return p;
     }
 
-    private static MemorySegment memory(Pointer p, long bytes) {
+    static MemorySegment memory(Pointer p, long bytes) {
         return MemorySegment.ofAddress(RawPointer.addressOf(p)).reinterpret(bytes);
     }
 
@@ -125,7 +126,8 @@ public final class CudaDevice {
         return RawPointer.addressOf(p);
     }
 
-    public void free(long address) {
+    public synchronized void free(long address) {
+        graphs.flush();
         enter();
         Errors.check(JCudaDriver.cuMemFree(RawPointer.device(address)), "freeing device memory");
     }
@@ -139,34 +141,29 @@ public final class CudaDevice {
         return free[0];
     }
 
-    /** Copies to the device; the host memory may be reused on return. */
+    /** Bytes that the device has. */
+    public long totalMemory() {
+        return totalMemory;
+    }
+
+    /** Copies to the device, after what was started before; the host memory may be reused on return. */
     public synchronized void write(MemorySegment source, long address) {
+        graphs.flush();
         enter();
-        for (long at = 0; at < source.byteSize(); at += STAGING) {
-            long n = Math.min(STAGING, source.byteSize() - at);
-            MemorySegment.copy(source, at, stagingMemory, 0, n);
-            Errors.check(
-                    JCudaDriver.cuMemcpyHtoDAsync(RawPointer.device(address + at), staging, n, stream),
-                    "copying " + n + " bytes to the device");
-            Errors.check(JCudaDriver.cuStreamSynchronize(stream), "copying " + n + " bytes to the device");
-        }
+        staging.write(source, address);
     }
 
     /** Copies to the host once all that was started before is done; the bytes are there on return. */
     public synchronized void read(long address, MemorySegment target) {
+        graphs.flush();
         enter();
-        for (long at = 0; at < target.byteSize(); at += STAGING) {
-            long n = Math.min(STAGING, target.byteSize() - at);
-            Errors.check(
-                    JCudaDriver.cuMemcpyDtoHAsync(staging, RawPointer.device(address + at), n, stream),
-                    "copying " + n + " bytes from the device");
-            synchronize();
-            MemorySegment.copy(stagingMemory, 0, target, at, n);
-        }
+        staging.read(address, target);
+        Fault.check(fault);
     }
 
     /** Copies within the device. */
-    public void copy(long from, long to, long bytes) {
+    public synchronized void copy(long from, long to, long bytes) {
+        graphs.flush();
         enter();
         Errors.check(
                 JCudaDriver.cuMemcpyDtoDAsync(RawPointer.device(to), RawPointer.device(from), bytes, stream),
@@ -174,7 +171,8 @@ public final class CudaDevice {
     }
 
     /** Sets bytes to 0. */
-    public void clear(long address, long bytes) {
+    public synchronized void clear(long address, long bytes) {
+        graphs.flush();
         enter();
         Errors.check(
                 JCudaDriver.cuMemsetD8Async(RawPointer.device(address), (byte) 0, bytes, stream),
@@ -183,8 +181,35 @@ public final class CudaDevice {
 
     /** Waits for all that was started, and throws what kernels found wrong with their operands. */
     public synchronized void synchronize() {
-        enter();
-        Errors.check(JCudaDriver.cuStreamSynchronize(stream), "waiting for the device");
+        graphs.flush();
+        await("waiting for the device");
         Fault.check(fault);
+    }
+
+    /** Waits for all that the driver was given. */
+    void await(String what) {
+        enter();
+        Errors.check(JCudaDriver.cuStreamSynchronize(stream), what);
+    }
+
+    /** A product by cuBLAS, in its turn. */
+    void add(Cublas library, Cublas.Call call) {
+        graphs.next().begin(library, call);
+        graphs.add();
+    }
+
+    /** Whether launches go as CUDA graphs, how many did, or why none do. */
+    public synchronized String graphs() {
+        return graphs.describe();
+    }
+
+    /** Launches that went as parts of graphs so far. */
+    public synchronized long launchesInGraphs() {
+        return graphs.inGraphs();
+    }
+
+    /** Switches graphs on or off while the program runs, for comparisons. */
+    public synchronized void useGraphs(boolean on) {
+        graphs.enable(on);
     }
 }

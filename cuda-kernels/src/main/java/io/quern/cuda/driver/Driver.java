@@ -2,6 +2,7 @@ package io.quern.cuda.driver;
 
 import io.quern.tensor.TensorException;
 import java.io.IOException;
+import java.lang.foreign.SymbolLookup;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -72,6 +73,11 @@ public final class Driver {
 
     String cublasPath() {
         return cublas.path();
+    }
+
+    /** The functions of the driver's library. */
+    SymbolLookup symbols() {
+        return Libraries.symbols(libcuda.path());
     }
 
     private static Driver probe() {

@@ -1,71 +1,69 @@
 package io.quern.cuda.driver;
 
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import jcuda.Pointer;
 import jcuda.driver.CUfunction;
+import jcuda.driver.CUfunction_attribute;
 import jcuda.driver.JCudaDriver;
 
 /**
- * A launch under preparation: parameters in the order of the kernel, then {@link #run}. There is one of these a device, over
- * one block of native memory, since Java objects for each parameter would cost ten times the call.
+ * A launch under preparation: parameters in the order of the kernel, then {@link #run}. There is one of these a device, whose
+ * monitor the caller holds from begin to run.
  */
 public final class Launch {
-    private static final int VALUES = 4096;
-    private static final int SLOTS = 64;
-
-    private static final boolean SYNCHRONOUS = Boolean.getBoolean("quern.cuda.sync");
+    /** More dynamic shared memory than this must be asked for, kernel by kernel. */
+    private static final int PLAIN_SHARED = 48 << 10;
 
     private final CudaDevice device;
-    private final MemorySegment values = Arena.global().allocate(VALUES, 16);
-    private final MemorySegment slots = Arena.global().allocate(SLOTS * 8L, 16);
-    private final Pointer parameters = new RawPointer(slots.address());
-    private CUfunction function;
-    private String kernel;
-    private int slot;
-    private int at;
+    private final LaunchGraphs graphs;
+    private final java.util.Map<CUfunction, Integer> allowed = new java.util.IdentityHashMap<>();
+    private LaunchCell cell;
 
-    Launch(CudaDevice device) {
+    Launch(CudaDevice device, LaunchGraphs graphs) {
         this.device = device;
+        this.graphs = graphs;
     }
 
     Launch begin(CUfunction f, String name) {
-        function = f;
-        kernel = name;
-        slot = 0;
-        at = 0;
+        cell = graphs.next();
+        cell.begin(f, name);
         return this;
-    }
-
-    private int next(int bytes) {
-        int here = at;
-        slots.setAtIndex(ValueLayout.JAVA_LONG, slot++, values.address() + here);
-        at += (bytes + 7) / 8 * 8;
-        return here;
     }
 
     /** A pointer or a 64-bit integer. */
     public Launch i64(long x) {
-        values.set(ValueLayout.JAVA_LONG, next(8), x);
+        cell.values.set(ValueLayout.JAVA_LONG, cell.next(8), x);
         return this;
     }
 
     public Launch i32(int x) {
-        values.set(ValueLayout.JAVA_INT, next(4), x);
+        cell.values.set(ValueLayout.JAVA_LONG, cell.next(4), x);
         return this;
     }
 
     public Launch f64(double x) {
-        values.set(ValueLayout.JAVA_DOUBLE, next(8), x);
+        cell.values.set(ValueLayout.JAVA_DOUBLE, cell.next(8), x);
         return this;
     }
 
     /** A structure of 64-bit members; doubles as their bits. */
     public Launch struct(long... members) {
-        int here = next(8 * members.length);
+        int here = cell.next(8 * members.length);
         for (int i = 0; i < members.length; i++) {
-            values.set(ValueLayout.JAVA_LONG, here + 8L * i, members[i]);
+            cell.values.set(ValueLayout.JAVA_LONG, here + 8L * i, members[i]);
+        }
+        return this;
+    }
+
+    /** Bytes of dynamic shared memory for each block. */
+    public Launch shared(int bytes) {
+        cell.shared = bytes;
+        if (bytes > PLAIN_SHARED && allowed.getOrDefault(cell.function, 0) < bytes) {
+            device.enter();
+            Errors.check(
+                    JCudaDriver.cuFuncSetAttribute(
+                            cell.function, CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, bytes),
+                    "giving kernel " + cell.name + " " + bytes + " bytes of shared memory");
+            allowed.put(cell.function, bytes);
         }
         return this;
     }
@@ -75,32 +73,10 @@ public final class Launch {
         if (x == 0 || y == 0 || z == 0) {
             return;
         }
-        device.enter();
-        int result = JCudaDriver.cuLaunchKernel(
-                function,
-                Math.toIntExact(x),
-                Math.toIntExact(y),
-                Math.toIntExact(z),
-                threads,
-                1,
-                1,
-                0,
-                device.stream(),
-                parameters,
-                null);
-        if (result != 0) {
-            Errors.check(
-                    result,
-                    "kernel " + kernel + " on " + x + " x " + y + " x " + z + " blocks of " + threads + " threads");
-        }
-        if (SYNCHRONOUS) {
-            synchronize(x, y, z, threads);
-        }
-    }
-
-    private void synchronize(long x, long y, long z, int threads) {
-        Errors.check(
-                JCudaDriver.cuStreamSynchronize(device.stream()),
-                "kernel " + kernel + " on " + x + " x " + y + " x " + z + " blocks of " + threads + " threads");
+        cell.x = Math.toIntExact(x);
+        cell.y = Math.toIntExact(y);
+        cell.z = Math.toIntExact(z);
+        cell.threads = threads;
+        graphs.add();
     }
 }

@@ -90,13 +90,20 @@ final class Libraries {
         }
     }
 
+    /** The functions of a library that was found. */
+    static SymbolLookup symbols(String path) {
+        return path.contains("/")
+                ? SymbolLookup.libraryLookup(Path.of(path), Arena.global())
+                : SymbolLookup.libraryLookup(path, Arena.global());
+    }
+
     /** Loads a library into the process, so that what needs it by its name finds it. */
     static void load(String path) {
         if (path.contains("/")) {
             System.load(Path.of(path).toAbsolutePath().toString());
         } else {
             // Stays loaded with the arena, which is never closed.
-            SymbolLookup.libraryLookup(path, Arena.global());
+            symbols(path);
         }
     }
 }
