@@ -7,36 +7,35 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.nio.file.Path;
 
-/** Switches of the emulated device that no driver has. */
+/** Switches of the emulated device that no driver has; on a card they do nothing. */
 final class EmulatedSchedule {
-    private static final SymbolLookup LIBRARY =
-            SymbolLookup.libraryLookup(java.nio.file.Path.of(System.getProperty("quern.cuda.driver")), Arena.global());
-    private static final MethodHandle ORDER = Linker.nativeLinker()
-            .downcallHandle(
-                    LIBRARY.find("quern_emu_order").orElseThrow(),
-                    FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.ADDRESS));
-    private static final MethodHandle FORGIVE = Linker.nativeLinker()
-            .downcallHandle(
-                    LIBRARY.find("quern_emu_forgive").orElseThrow(),
-                    FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT));
-
     private EmulatedSchedule() {}
 
     /** Order of threads between barriers: forward, backward, or a number for a random one. */
     static void set(String order) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment text = arena.allocateFrom(order);
-            int unused = (int) ORDER.invokeExact(text);
-        } catch (Throwable e) {
-            throw new AssertionError(e);
+            call("quern_emu_order", ValueLayout.ADDRESS, arena.allocateFrom(order));
         }
     }
 
     /** Whether the device works again after a kernel failed, which no card does. */
     static void forgive(boolean on) {
+        call("quern_emu_forgive", ValueLayout.JAVA_INT, on ? 1 : 0);
+    }
+
+    private static void call(String name, ValueLayout type, Object argument) {
+        if (Emulator.isCard()) {
+            return;
+        }
         try {
-            int unused = (int) FORGIVE.invokeExact(on ? 1 : 0);
+            SymbolLookup library =
+                    SymbolLookup.libraryLookup(Path.of(System.getProperty("quern.cuda.driver")), Arena.global());
+            MemorySegment address = library.find(name).orElseThrow();
+            MethodHandle handle =
+                    Linker.nativeLinker().downcallHandle(address, FunctionDescriptor.of(ValueLayout.JAVA_INT, type));
+            int unused = (int) handle.invoke(argument);
         } catch (Throwable e) {
             throw new AssertionError(e);
         }

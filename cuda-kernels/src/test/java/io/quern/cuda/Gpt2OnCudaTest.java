@@ -29,9 +29,12 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** GPT-2 on the emulated device against transformers and PyTorch: logits, layers, beam search, training steps. */
+/** GPT-2 on the emulated device or a card against transformers and PyTorch: logits, layers, beam search, training steps. */
+@Tag("gpu")
+@Tag("models")
 class Gpt2OnCudaTest {
     private static final Device CUDA = new Device("cuda", 0);
     private static final int STEPS = 3;
