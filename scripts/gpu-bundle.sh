@@ -20,7 +20,8 @@ bundle=$work/quern-gpu
 mkdir -p "$bundle/lib"
 
 # Stored without compression: xz does better on what is not compressed yet.
-"$java_home/bin/jlink" --add-modules java.base,java.logging,java.management,jdk.management,jdk.unsupported,jdk.incubator.vector \
+"$java_home/bin/jlink" \
+  --add-modules java.base,java.logging,java.management,jdk.management,jdk.unsupported,jdk.zipfs,jdk.incubator.vector \
   --strip-debug --no-header-files --no-man-pages --compress zip-0 --output "$bundle/runtime"
 
 cp cuda-kernels/target/gpu-lib/*.jar "$bundle/lib"
