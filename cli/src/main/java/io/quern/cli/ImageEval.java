@@ -2,25 +2,34 @@ package io.quern.cli;
 
 import io.quern.tensor.Device;
 import io.quern.tensor.TensorException;
+import io.quern.vision.AutoencoderDir;
 import io.quern.vision.ConfusionMatrix;
 import io.quern.vision.ImageModel;
 import io.quern.vision.ImageModelConfig;
 import io.quern.vision.ImageModelDir;
+import io.quern.vision.ReconstructionError;
+import io.quern.vision.data.AutoencoderBatches;
 import io.quern.vision.data.ImageBatches;
 import io.quern.vision.data.ImageSet;
 import io.quern.vision.data.ImageSplit;
+import io.quern.vision.model.Autoencoder;
+import io.quern.vision.model.AutoencoderConfig;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** {@code eval --images}: accuracy, a table of the classes and the confusion matrix. */
+/** {@code eval --images}: accuracy, a table of the classes and the confusion matrix; of an autoencoder, its error. */
 final class ImageEval {
     private static final int BATCH = 100;
 
     private ImageEval() {}
 
     static void run(String model, Path folder, Device device, Output output, boolean json) {
+        if (model != null && AutoencoderDir.isOne(Path.of(model))) {
+            autoencoder(AutoencoderDir.open(Path.of(model)), folder, device, output, json);
+            return;
+        }
         ImageModelDir dir = ImageModels.open(model);
         ImageModelConfig config = dir.config();
         ImageSet set = ImageSplit.test(folder, dir.preprocessor(), config.channels(), config.labels());
@@ -35,6 +44,23 @@ final class ImageEval {
                     ConfusionMatrix.of(loaded, ImageBatches.inOrder(set, dir.preprocessor(), BATCH, device)),
                     output,
                     json);
+        }
+    }
+
+    private static void autoencoder(AutoencoderDir dir, Path folder, Device device, Output output, boolean json) {
+        AutoencoderConfig config = dir.config();
+        ImageSplit data = ImageSplit.read(folder, config.imageSize(), config.imageChannels());
+        AutoencoderBatches test = AutoencoderTraining.inOrder(config, data.test(), dir.preprocessor(), device);
+        try (Autoencoder loaded = dir.load()) {
+            loaded.moveTo(device);
+            ReconstructionError error = ReconstructionError.of(loaded, test);
+            Double components = AutoencoderTraining.components(config, data.train(), dir.preprocessor(), test);
+            if (json) {
+                output.json(AutoencoderTraining.facts(error, components));
+            } else {
+                output.println(
+                        AutoencoderTraining.summary(error, components) + " over " + error.pictures() + " pictures");
+            }
         }
     }
 

@@ -2,34 +2,40 @@ package io.quern.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.quern.nn.Module;
 import io.quern.tensor.Device;
+import io.quern.tensor.Tensor;
 import io.quern.train.EventLog;
 import io.quern.train.Progress;
 import io.quern.train.TrainResult;
 import io.quern.train.TrainState;
 import io.quern.train.Trainer;
+import io.quern.train.data.Batches;
 import io.quern.train.optim.AdamW;
 import io.quern.train.optim.ParamGroup;
-import io.quern.vision.ConfusionMatrix;
-import io.quern.vision.ImageModel;
-import io.quern.vision.ImageModelConfig;
-import io.quern.vision.ImageModelDir;
+import io.quern.vision.NetworkConfig;
 import io.quern.vision.data.Augmentation;
-import io.quern.vision.data.ImageBatch;
-import io.quern.vision.data.ImageBatches;
 import io.quern.vision.data.ImageSplit;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.Function;
 import picocli.CommandLine.Model.CommandSpec;
 
-/** A run of {@code train vit} or {@code train cnn}: what the two have in common. */
-final class ImageTraining {
+/**
+ * A run that trains a network on pictures: what all of them have in common.
+ *
+ * @param <M> the network
+ * @param <B> a batch
+ */
+abstract class ImageTraining<M extends Module, B> {
+    /** Pictures of a batch when the network is measured. */
+    static final int EVAL_BATCH = 250;
+
     /** What a resumed run takes over from the one before it. */
     private static final List<String> LASTING = List.of(
             "image-size",
@@ -40,36 +46,22 @@ final class ImageTraining {
             "warmup",
             "weight-decay",
             "clip",
-            "smoothing",
             "shift",
             "rotate",
             "zoom",
             "flip",
-            "erase",
-            "mixup",
-            "cutmix",
             "seed",
             "eval-every");
 
-    private static final int EVAL_BATCH = 250;
-
-    private final TrainImageOptions options;
-    private final TrainShared shared;
+    final TrainImageOptions options;
     private final CommonOptions common;
     private final CommandSpec spec;
     private final Output output;
     private final List<String> lasting;
 
-    /** @param own options of the command besides those of all */
-    ImageTraining(
-            TrainImageOptions options,
-            TrainShared shared,
-            CommonOptions common,
-            CommandSpec spec,
-            Output output,
-            List<String> own) {
+    /** @param own options of the command besides those of all, which a resumed run takes over too */
+    ImageTraining(TrainImageOptions options, CommonOptions common, CommandSpec spec, Output output, List<String> own) {
         this.options = options;
-        this.shared = shared;
         this.common = common;
         this.spec = spec;
         this.output = output;
@@ -78,8 +70,39 @@ final class ImageTraining {
         lasting.addAll(own);
     }
 
-    /** Runs; {@code config} makes a new model's settings from the data. */
-    int run(DeviceOptions deviceOptions, Function<ImageSplit, ImageModelConfig> config) throws IOException {
+    /** How the network did on the test pictures. */
+    interface Measured {
+        /** For {@code run.json}. */
+        Map<String, Object> facts();
+
+        /** For people. */
+        String summary();
+    }
+
+    /** What else can be wrong with the options. */
+    void checkOwn() {}
+
+    /** A new network's settings. */
+    abstract NetworkConfig<M> config(ImageSplit data);
+
+    abstract M load(Path folder);
+
+    abstract void save(Path folder, M model, ImageSplit data);
+
+    abstract Augmentation augmentation();
+
+    abstract Batches<B> training(M model, ImageSplit data, Device device);
+
+    abstract Batches<B> test(M model, ImageSplit data, Device device);
+
+    abstract Tensor loss(M model, B batch);
+
+    abstract Map<String, Object> settings(M model);
+
+    abstract Measured measure(M model, ImageSplit data, Batches<B> test);
+
+    /** Runs from options to {@code run.json}. */
+    final int run(DeviceOptions deviceOptions) throws IOException {
         if (options.config != null) {
             ConfigFile.apply(options.config, spec, spec.commandLine().getParseResult());
         }
@@ -94,15 +117,14 @@ final class ImageTraining {
         Files.createDirectories(options.out);
         try (RunLock _ = RunLock.take(options.out)) {
             ImageSplit data = ImageSplit.read(options.data, options.imageSize, options.channels);
-            try (ImageModel model =
-                    options.resume ? ImageModelDir.open(options.out).load() : newModel(config.apply(data))) {
+            try (M model = options.resume ? load(options.out) : newModel(config(data))) {
                 model.moveTo(device);
                 return train(model, data, device);
             }
         }
     }
 
-    private ImageModel newModel(ImageModelConfig config) {
+    private M newModel(NetworkConfig<M> config) {
         return config.build(config.init(options.seed));
     }
 
@@ -117,6 +139,7 @@ final class ImageTraining {
         if (options.epochs < 1 || options.batch < 1) {
             throw new Errors.UsageException("--epochs and --batch must be 1 or more");
         }
+        checkOwn();
         boolean exists = Files.exists(options.out.resolve(Trainer.STATE_FILE));
         if (options.resume && !exists) {
             throw new Errors.UsageException("--resume: there is no run in " + options.out);
@@ -127,21 +150,9 @@ final class ImageTraining {
         }
     }
 
-    private int train(ImageModel model, ImageSplit data, Device device) throws IOException {
-        Augmentation augmentation = new Augmentation(
-                options.shift,
-                options.rotate,
-                options.zoom,
-                options.flip,
-                options.erase,
-                options.mixup,
-                options.cutmix);
-        if (augmentation.equals(Augmentation.NONE)) {
-            augmentation = Augmentation.NONE;
-        }
-        ImageBatches batches = ImageBatches.shuffled(
-                data.train(), data.preprocessor(), augmentation, options.batch, options.seed, device);
-        ImageBatches held = ImageBatches.inOrder(data.test(), data.preprocessor(), EVAL_BATCH, device);
+    private int train(M model, ImageSplit data, Device device) throws IOException {
+        Batches<B> batches = training(model, data, device);
+        Batches<B> held = test(model, data, device);
         long steps = batches.perEpoch() * options.epochs;
         int every = options.evalEvery == null
                 ? (int) Math.min(Integer.MAX_VALUE, 5 * batches.perEpoch())
@@ -151,17 +162,17 @@ final class ImageTraining {
                 + data.test().size() + " for the test, " + data.train().labels().size() + " classes");
         try (AdamW adamW = new AdamW(ParamGroup.decayMatrices(model, options.weightDecay), 0.9, 0.999, 1e-8);
                 EventLog log = new EventLog(options.out.resolve("log.jsonl"))) {
-            Trainer<ImageBatch> trainer = Trainer.of(
+            Trainer<B> trainer = Trainer.of(
                             model,
-                            b -> b.loss(model.forward(b.pixels()), options.smoothing),
+                            b -> loss(model, b),
                             batches,
                             adamW,
-                            shared.schedule(options.lr, options.lr / 100, options.warmup, steps))
+                            options.shared.schedule(options.lr, options.lr / 100, options.warmup, steps))
                     .steps(steps)
                     .seed(options.seed)
                     .clip(options.clip)
                     .validate(held, (int) held.perEpoch(), every)
-                    .checkpoint(options.out, to -> ImageModelDir.save(to, model, data.preprocessor()), every)
+                    .checkpoint(options.out, to -> save(to, model, data), every)
                     .config(Map.of("options", ConfigFile.values(spec, lasting)))
                     .listen(log);
             if (!common.quiet) {
@@ -173,33 +184,38 @@ final class ImageTraining {
             LossChart.prepare();
             try (Interrupt _ = Interrupt.install(trainer::stop)) {
                 TrainResult result = trainer.run();
-                return report(model, result, ConfusionMatrix.of(model, held), device);
+                return report(model, result, measure(model, data, held), device);
             }
         }
     }
 
-    private int report(ImageModel model, TrainResult result, ConfusionMatrix test, Device device) throws IOException {
+    private int report(M model, TrainResult result, Measured test, Device device) throws IOException {
         Map<String, Object> settings = new LinkedHashMap<>();
         settings.put("quern", Version.text());
         settings.put("java", Runtime.version().toString());
         settings.put("device", device.toString());
         settings.put("command", spec.qualifiedName());
-        settings.put("model", model.config().toJson());
+        settings.putAll(settings(model));
         settings.putAll(ConfigFile.values(spec, lasting));
-        settings.put("test_pictures", test.total());
-        settings.put("test_accuracy", test.accuracy());
-        settings.put("test_macro_f1", test.macroF1());
-        settings.put("test_loss", test.loss());
+        settings.putAll(test.facts());
+        settings.put("cpu_seconds", cpuSeconds());
         RunRecord record = new RunRecord(settings);
         record.write(options.out.resolve("run.json"), result);
         LossChart.write(options.out);
         if (common.json) {
             output.json(record.with(result));
         } else {
-            output.println("%s: step %d, test accuracy %.2f %%, loss %.4f, %.0f s"
-                    .formatted(options.out, result.step(), 100 * test.accuracy(), test.loss(), result.seconds()));
+            output.println(
+                    "%s: step %d, %s, %.0f s".formatted(options.out, result.step(), test.summary(), result.seconds()));
         }
         return result.stopped() ? Main.INTERRUPTED : Main.OK;
+    }
+
+    /** Of all threads of this process: what a run costs on a machine that does other work too. */
+    private static Long cpuSeconds() {
+        return ManagementFactory.getOperatingSystemMXBean() instanceof com.sun.management.OperatingSystemMXBean os
+                ? os.getProcessCpuTime() / 1_000_000_000L
+                : null;
     }
 
     private void note(String text) {

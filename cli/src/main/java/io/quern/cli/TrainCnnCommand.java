@@ -3,7 +3,6 @@ package io.quern.cli;
 import io.quern.vision.data.ImageSet;
 import io.quern.vision.model.LeNetConfig;
 import java.io.IOException;
-import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -27,7 +26,7 @@ final class TrainCnnCommand implements Callable<Integer> {
     private TrainImageOptions options;
 
     @Mixin
-    private TrainShared shared;
+    private ClassifierOptions classifier;
 
     @Option(
             names = {"--tanh"},
@@ -45,10 +44,10 @@ final class TrainCnnCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        ImageTraining training = new ImageTraining(options, shared, common, spec, output, List.of());
-        return training.run(deviceOptions, data -> {
-            ImageSet set = data.train();
-            return new LeNetConfig(set.width(), set.channels(), tanh, options.dropout, set.labels());
-        });
+        return new ClassifierTraining(options, classifier, common, spec, output, data -> {
+                    ImageSet set = data.train();
+                    return new LeNetConfig(set.width(), set.channels(), tanh, classifier.dropout, set.labels());
+                })
+                .run(deviceOptions);
     }
 }

@@ -11,7 +11,12 @@ import picocli.CommandLine.Spec;
         name = "train",
         description = "Train a model.",
         synopsisSubcommandLabel = "MODEL",
-        subcommands = {TrainGptCommand.class, TrainVitCommand.class, TrainCnnCommand.class})
+        subcommands = {
+            TrainGptCommand.class,
+            TrainVitCommand.class,
+            TrainCnnCommand.class,
+            TrainAutoencoderCommand.class
+        })
 final class TrainCommand implements Runnable {
     @Spec
     private CommandSpec spec;
@@ -21,6 +26,6 @@ final class TrainCommand implements Runnable {
 
     @Override
     public void run() {
-        throw new ParameterException(spec.commandLine(), "train: say what to train: gpt, vit or cnn");
+        throw new ParameterException(spec.commandLine(), "train: say what to train: gpt, vit, cnn or autoencoder");
     }
 }

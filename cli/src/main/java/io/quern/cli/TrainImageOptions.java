@@ -1,10 +1,15 @@
 package io.quern.cli;
 
+import io.quern.vision.data.Augmentation;
 import java.nio.file.Path;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** What the commands that train image models can be told. */
 final class TrainImageOptions {
+    @Mixin
+    TrainShared shared;
+
     @Option(
             names = {"--data"},
             paramLabel = "DIR",
@@ -81,20 +86,6 @@ final class TrainImageOptions {
     double clip;
 
     @Option(
-            names = {"--dropout"},
-            paramLabel = "P",
-            defaultValue = "0",
-            description = "Default: ${DEFAULT-VALUE}.")
-    double dropout;
-
-    @Option(
-            names = {"--smoothing"},
-            paramLabel = "X",
-            defaultValue = "0",
-            description = "Label smoothing. Default: ${DEFAULT-VALUE}.")
-    double smoothing;
-
-    @Option(
             names = {"--shift"},
             paramLabel = "N",
             defaultValue = "0",
@@ -121,25 +112,6 @@ final class TrainImageOptions {
     boolean flip;
 
     @Option(
-            names = {"--erase"},
-            paramLabel = "P",
-            defaultValue = "0",
-            description = "Probability of random erasing. Default: ${DEFAULT-VALUE}.")
-    double erase;
-
-    @Option(
-            names = {"--mixup"},
-            paramLabel = "A",
-            defaultValue = "0",
-            description = "Parameter of mixup, 0 for none. Default: ${DEFAULT-VALUE}.")
-    double mixup;
-
-    @Option(
-            names = {"--cutmix"},
-            description = "Cut rectangles of other pictures into them.")
-    boolean cutmix;
-
-    @Option(
             names = {"--seed"},
             paramLabel = "N",
             defaultValue = "1337",
@@ -156,4 +128,10 @@ final class TrainImageOptions {
             names = {"--resume"},
             description = "Go on with the run in --out.")
     boolean resume;
+
+    /** With these of classifiers, whose batches are mixed. */
+    Augmentation augmentation(double erase, double mixup, boolean cutmix) {
+        Augmentation asked = new Augmentation(shift, rotate, zoom, flip, erase, mixup, cutmix);
+        return asked.equals(Augmentation.NONE) ? Augmentation.NONE : asked;
+    }
 }

@@ -3,7 +3,6 @@ package io.quern.cli;
 import io.quern.vision.data.ImageSet;
 import io.quern.vision.model.VitConfig;
 import java.io.IOException;
-import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -27,7 +26,7 @@ final class TrainVitCommand implements Callable<Integer> {
     private TrainImageOptions options;
 
     @Mixin
-    private TrainShared shared;
+    private ClassifierOptions classifier;
 
     @Option(
             names = {"--patch"},
@@ -82,11 +81,11 @@ final class TrainVitCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        ImageTraining training = new ImageTraining(options, shared, common, spec, output, List.of());
-        return training.run(deviceOptions, data -> {
-            ImageSet set = data.train();
-            return VitConfig.of(set.width(), patch, set.channels(), hidden, layers, heads, set.labels())
-                    .with(pooling, options.dropout, dropPath);
-        });
+        return new ClassifierTraining(options, classifier, common, spec, output, data -> {
+                    ImageSet set = data.train();
+                    return VitConfig.of(set.width(), patch, set.channels(), hidden, layers, heads, set.labels())
+                            .with(pooling, classifier.dropout, dropPath);
+                })
+                .run(deviceOptions);
     }
 }

@@ -2,8 +2,8 @@ package io.quern.vision;
 
 import io.quern.tensor.Scope;
 import io.quern.tensor.Tape;
+import io.quern.train.data.Batches;
 import io.quern.vision.data.ImageBatch;
-import io.quern.vision.data.ImageBatches;
 import java.util.List;
 
 /**
@@ -16,7 +16,7 @@ import java.util.List;
 public record ConfusionMatrix(long[][] counts, List<String> labels, double loss) {
 
     /** Classifies one pass over the data. */
-    public static ConfusionMatrix of(ImageModel model, ImageBatches data) {
+    public static ConfusionMatrix of(ImageModel model, Batches<ImageBatch> data) {
         int n = model.config().labels().size();
         long[][] counts = new long[n][n];
         double[] loss = new double[2];

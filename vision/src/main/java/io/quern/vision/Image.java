@@ -22,6 +22,19 @@ public record Image(int width, int height, int channels, byte[] pixels) {
         }
     }
 
+    /**
+     * The picture of planes [C, H, W] of values from 0 to 1 that begin at {@code values[at]}; what is outside is clipped.
+     */
+    public static Image ofUnit(float[] values, int at, int width, int height, int channels) {
+        int plane = width * height;
+        byte[] to = new byte[plane * channels];
+        for (int i = 0; i < to.length; i++) {
+            float x = values[at + i % channels * plane + i / channels];
+            to[i] = (byte) Math.clamp(Math.round(255 * x), 0, 255);
+        }
+        return new Image(width, height, channels, to);
+    }
+
     /** Channel {@code c} at column x and row y: 0 to 255. */
     public int at(int x, int y, int c) {
         return pixels[(y * width + x) * channels + c] & 0xFF;

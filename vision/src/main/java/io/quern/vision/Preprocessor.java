@@ -59,6 +59,12 @@ public record Preprocessor(
         return new Preprocessor(new Size(size, size), 2, 0, 0, 1.0 / 255, List.of(0.5), List.of(0.5), false);
     }
 
+    /** The same with pixels from 0 to 1. */
+    public Preprocessor unnormalised() {
+        return new Preprocessor(
+                resize, filter, cropHeight, cropWidth, 1.0 / 255, List.of(0.0), List.of(1.0), darkGround);
+    }
+
     /** The same for light strokes on black, which inverts pictures on a light ground. */
     public Preprocessor onDarkGround() {
         return new Preprocessor(resize, filter, cropHeight, cropWidth, rescale, mean, std, true);

@@ -57,6 +57,11 @@ public final class ImageBatches implements Batches<ImageBatch> {
         return new ImageBatches(set, p, augmentation, Math.min(batch, set.size()), seed, true, device);
     }
 
+    /** The first {@code most} pictures of the set, or all, in order and as they are, in one batch. */
+    public ImageBatch first(int most) {
+        return inOrder(set, preprocessor, Math.min(most, set.size()), device).batch(0);
+    }
+
     @Override
     public ImageBatch batch(long index) {
         long first = index % perEpoch() * batch;

@@ -69,16 +69,6 @@ public record LeNetConfig(int imageSize, int channels, boolean tanh, double drop
     }
 
     @Override
-    public List<Stored> stored(String path) {
-        return List.of(Stored.whole(path));
-    }
-
-    @Override
-    public boolean ignores(String name) {
-        return false;
-    }
-
-    @Override
     public ObjectNode toJson() {
         ObjectNode json = ConfigJson.object();
         json.putArray("architectures").add("LeNet5");

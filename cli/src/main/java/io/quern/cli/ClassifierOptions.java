@@ -1,0 +1,39 @@
+package io.quern.cli;
+
+import picocli.CommandLine.Option;
+
+/** What the commands that train classifiers of pictures can be told besides {@link TrainImageOptions}. */
+final class ClassifierOptions {
+    @Option(
+            names = {"--dropout"},
+            paramLabel = "P",
+            defaultValue = "0",
+            description = "Default: ${DEFAULT-VALUE}.")
+    double dropout;
+
+    @Option(
+            names = {"--smoothing"},
+            paramLabel = "X",
+            defaultValue = "0",
+            description = "Label smoothing. Default: ${DEFAULT-VALUE}.")
+    double smoothing;
+
+    @Option(
+            names = {"--erase"},
+            paramLabel = "P",
+            defaultValue = "0",
+            description = "Probability of random erasing. Default: ${DEFAULT-VALUE}.")
+    double erase;
+
+    @Option(
+            names = {"--mixup"},
+            paramLabel = "A",
+            defaultValue = "0",
+            description = "Parameter of mixup, 0 for none. Default: ${DEFAULT-VALUE}.")
+    double mixup;
+
+    @Option(
+            names = {"--cutmix"},
+            description = "Cut rectangles of other pictures into them.")
+    boolean cutmix;
+}
