@@ -167,6 +167,94 @@ class ImageCommandsTest {
     }
 
     @Test
+    void anAutoencoderIsTrainedMeasuredAndShown() throws IOException {
+        Run trained = train("autoencoder", "--epochs", "4", "--hidden", "32,16", "--codes", "2");
+        assertEquals(0, trained.code, trained.err);
+        assertEquals("deep", trained.json().get("model").get("kind").asText());
+        double error = trained.json().get("test_error").asDouble();
+        assertTrue(trained.json().get("test_error_of_pca").asDouble() > 0, trained.out);
+        Run measured = quern("eval", "-m", path("out"), "--images", path("data"), "--json");
+        assertEquals(error, measured.json().get("test_error").asDouble(), 1e-6);
+        Run shown = quern(
+                "reconstruct",
+                "-m",
+                path("out"),
+                "--data",
+                path("data"),
+                "--count",
+                "5",
+                "--pca",
+                "--codes",
+                path("codes.png"),
+                "--out",
+                path("grid.png"));
+        assertEquals(0, shown.code, shown.err);
+        assertEquals(5, shown.out.lines().count());
+        // Three rows of five pictures, each of 12 pixels 5 times as large.
+        BufferedImage grid = ImageIO.read(folder.resolve("grid.png").toFile());
+        assertEquals(5 * 62 + 2, grid.getWidth());
+        assertEquals(3 * 62 + 2, grid.getHeight());
+        BufferedImage plot = ImageIO.read(folder.resolve("codes.png").toFile());
+        assertEquals(2 * plot.getHeight(), plot.getWidth());
+    }
+
+    @Test
+    void aDenoisingOneShowsTheNoise() throws IOException {
+        Run trained = train("autoencoder", "--kind", "denoising", "--epochs", "2", "--hidden", "4,8", "--noise", "0.5");
+        assertEquals(0, trained.code, trained.err);
+        assertTrue(trained.json().get("test_error_of_input").asDouble() > 0.02, trained.out);
+        Run shown = quern("reconstruct", "-m", path("out"), "--out", path("grid.png"), "--json", path("data/lying"));
+        assertEquals(0, shown.code, shown.err);
+        assertEquals(30, shown.out.lines().count());
+        JsonNode first = JSON.readTree(shown.out.lines().findFirst().orElseThrow());
+        assertTrue(first.get("error_before").asDouble() > 0.02, shown.out);
+        // Bands of ten pictures: as they are, with noise, and made.
+        assertEquals(
+                9 * 62 + 2, ImageIO.read(folder.resolve("grid.png").toFile()).getHeight());
+        Run more = train("autoencoder", "--resume", "--epochs", "3");
+        assertEquals(0, more.code, more.err);
+        assertEquals("denoising", more.json().get("model").get("kind").asText());
+        Run components =
+                quern("reconstruct", "-m", path("out"), "--out", path("x.png"), "--data", path("data"), "--pca");
+        assertEquals(2, components.code);
+        assertTrue(components.err.contains("denoising"), components.err);
+        assertFalse(Files.exists(folder.resolve("x.png")));
+        assertEquals(2, quern("reconstruct", "-m", path("out"), "--out", path("x.png")).code);
+        Run none = quern("classify", "-m", path("out"), path("data/lying/0.png"));
+        assertEquals(1, none.code);
+        assertTrue(none.err.contains("model_type"), none.err);
+    }
+
+    @Test
+    void attentionIsAHeatMap() throws IOException {
+        assertEquals(
+                0,
+                train("vit", "--epochs", "1", "--patch", "3", "--layers", "2", "--hidden", "16", "--pooling", "mean")
+                        .code);
+        Run run =
+                quern("attention", "-m", path("out"), "--out", path("heat.png"), "--json", path("data/standing/1.png"));
+        assertEquals(0, run.code, run.err);
+        assertEquals(16, run.json().get("rollout").size());
+        double sum = 0;
+        for (JsonNode w : run.json().get("rollout")) {
+            sum += w.asDouble();
+        }
+        assertTrue(sum > 0.5 && sum < 1.001, run.out);
+        BufferedImage map = ImageIO.read(folder.resolve("heat.png").toFile());
+        assertEquals(336, map.getWidth());
+        assertEquals(3, map.getRaster().getNumBands());
+    }
+
+    @Test
+    void attentionNeedsATransformer() throws IOException {
+        assertEquals(0, train("cnn", "--epochs", "1").code);
+        Run run = quern("attention", "-m", path("out"), "--out", path("heat.png"), path("data/standing/1.png"));
+        assertEquals(2, run.code);
+        assertTrue(run.err.contains("no vision transformer"), run.err);
+        assertFalse(Files.exists(folder.resolve("heat.png")));
+    }
+
+    @Test
     void wrongInputIsNamed() throws IOException {
         assertEquals(2, quern("train", "cnn", "--data", path("data")).code);
         assertEquals(2, quern("eval").code);
