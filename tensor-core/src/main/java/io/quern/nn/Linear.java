@@ -17,4 +17,14 @@ public final class Linear extends Module {
     public Tensor forward(Tensor x) {
         return x.matmul(weight.value().transpose(0, 1), bias == null ? null : bias.value());
     }
+
+    /** [out, in]. */
+    public Tensor weight() {
+        return weight.value();
+    }
+
+    /** [out], or null. */
+    public Tensor bias() {
+        return bias == null ? null : bias.value();
+    }
 }

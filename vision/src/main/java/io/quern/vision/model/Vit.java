@@ -203,8 +203,13 @@ public final class Vit extends ImageModel {
             });
         }
 
+        /** Query, key and value are views into one product: three small ones would read x three times. */
         private Tensor attention(Tensor x) {
-            Tensor y = heads(query, x).attention(heads(key, x), heads(value, x), null, options());
+            Tensor weight = Tensor.concat(0, query.weight(), key.weight(), value.weight()); // [3 C, C]
+            Tensor bias = config.qkvBias() ? Tensor.concat(0, query.bias(), key.bias(), value.bias()) : null;
+            Tensor qkv = x.matmul(weight.transpose(0, 1), bias)
+                    .reshape(x.dim(0), x.dim(1), 3, config.heads(), config.hiddenSize() / config.heads());
+            Tensor y = qkv.select(2, 0).attention(qkv.select(2, 1), qkv.select(2, 2), null, options());
             return dropout.forward(projection.forward(y.reshape(x.shape())));
         }
 
