@@ -31,7 +31,7 @@ SHIM = b"int mkl_serv_intel_cpu_true(void) { return 1; }\n"
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--python", default=sys.executable)
 parser.add_argument("--quick", action="store_true", help="one round instead of three")
-parser.add_argument("--jobs", default=".", help="only jobs that match: kernels, generate, first, train")
+parser.add_argument("--jobs", default=".", help="only jobs that match: kernels, generate, first, train, images")
 parser.add_argument("--out", default=DOCUMENT, type=pathlib.Path)
 parser.add_argument("--llama-bench", help="llama.cpp's program")
 parser.add_argument("--gguf", help="folder of gpt2-F32.gguf, gpt2-Q8_0.gguf and so on, for llama-bench")
@@ -114,6 +114,10 @@ def training_rates(size):
                              f"heap train {size}": lines[-1]["heap_bytes_per_step"]}
 
 
+def image_rates(name):
+    return lambda lines, _: {name: lines[-1]["img_s_median"]}
+
+
 def renamed(result, **names):
     return result and ({names.get(k, k): v for k, v in result[0].items()}, result[1])
 
@@ -183,6 +187,13 @@ def contestants(folder):
         for peer in peers:
             job[peer.name] = lambda peer=peer, size=size, batch=batch, steps=steps: peer("train", size, batch, steps)
         jobs.append((f"train {size}", job))
+    job = {"Quern": lambda: merged(quern("bench", "images", *words, "--json", measure=image_rates(name)) for name, words in (
+        ("train tiny, batch 64", ["--train", "--batch", 64, "-r", 40]), ("ViT-B/16, batch 8", ["-m", "base", "--batch", 8]),
+        ("ViT-B/16, batch 1", ["-m", "base", "--batch", 1])))}
+    if "transformers" in versions:
+        for peer in peers:
+            job[peer.name] = lambda peer=peer: peer("images")
+    jobs.append(("images", job))
     return [(name, job) for name, job in jobs if re.search(options.jobs, name)], versions
 
 
@@ -204,6 +215,8 @@ def unit(metric):
         return "MiB"
     if metric.startswith("heap"):
         return "bytes"
+    if "batch" in metric:
+        return "images/s"
     return {"peak": "GFLOP/s", "read": "GB/s", "first token": "s"}.get(metric, "tokens/s")
 
 
@@ -267,5 +280,5 @@ def main():
 
 
 TITLES = {"kernels": "Matrix products and matrix-vector products", "generate": "GPT-2 124M: generation",
-          "first": "GPT-2 124M: from the start of the process to the first token", "train": "Training"}
+          "first": "GPT-2 124M: from the start of the process to the first token", "train": "Training", "images": "Vision transformers"}
 main()

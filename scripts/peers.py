@@ -7,6 +7,7 @@
     peers.py generate f32|bf16          Hugging Face's generate on GPT-2 124M: decoding, prefill, 4 beams, tokens/s
     peers.py first FOLDER               a new process, from its start to the first token, seconds
     peers.py train gpt2|small BATCH TIME
+    peers.py images                     vision transformers: training a tiny one, classifying by ViT-B/16, images/s
 
 with --threads N before the word. Needs torch and transformers, and onnxruntime and onnx for its products.
 """
@@ -181,6 +182,30 @@ def train(size, batch, steps):
             f"memory {size}": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
+def images():
+    from torch.nn import functional as F
+    from transformers import ViTConfig, ViTForImageClassification
+
+    model = ViTForImageClassification(ViTConfig(
+        hidden_size=64, num_hidden_layers=6, num_attention_heads=4, intermediate_size=256, image_size=28, patch_size=4,
+        num_channels=1, num_labels=10)).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+    x, y = torch.randn(64, 1, 28, 28), torch.randint(10, (64,))
+
+    def step():
+        F.cross_entropy(model(pixel_values=x).logits, y).backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    result = {"train tiny, batch 64": 64 / seconds(step, 5, 5)}
+    model = ViTForImageClassification(ViTConfig(num_labels=1000)).eval()
+    with torch.inference_mode():
+        for batch in (8, 1):
+            pictures = torch.randn(batch, 3, 224, 224)
+            result[f"ViT-B/16, batch {batch}"] = batch / seconds(lambda: model(pixel_values=pictures).logits, 5)
+    return result
+
+
 def versions():
     found = {"torch": torch.__version__}
     for name in ("transformers", "onnxruntime"):
@@ -197,7 +222,7 @@ def checkpoint(folder):
 
 
 JOBS = {"versions": versions, "checkpoint": checkpoint, "kernels": kernels, "generate": generate, "first": first,
-        "child": child, "train": lambda size, batch, steps: train(size, int(batch), int(steps))}
+        "child": child, "images": images, "train": lambda size, batch, steps: train(size, int(batch), int(steps))}
 if job not in JOBS:
     parser.error(f"no job {job}")
 print(json.dumps(JOBS[job](*words)))

@@ -9,9 +9,14 @@ import picocli.CommandLine.Spec;
 /** Measures. */
 @Command(
         name = "bench",
-        description = "Measure kernels, generation and training on this machine.",
+        description = "Measure kernels, generation, training and vision transformers on this machine.",
         synopsisSubcommandLabel = "WHAT",
-        subcommands = {BenchKernelsCommand.class, BenchGenerateCommand.class, BenchTrainCommand.class})
+        subcommands = {
+            BenchKernelsCommand.class,
+            BenchGenerateCommand.class,
+            BenchTrainCommand.class,
+            BenchImagesCommand.class
+        })
 final class BenchCommand implements Runnable {
     @Spec
     private CommandSpec spec;
@@ -21,6 +26,7 @@ final class BenchCommand implements Runnable {
 
     @Override
     public void run() {
-        throw new ParameterException(spec.commandLine(), "bench: say what to measure: kernels, generate or train");
+        throw new ParameterException(
+                spec.commandLine(), "bench: say what to measure: kernels, generate, train or images");
     }
 }
