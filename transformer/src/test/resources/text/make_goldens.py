@@ -1,4 +1,4 @@
-"""Makes added_tokens.json and bpe_trainer.json here with Hugging Face tokenizers (0.23.2). Run in this folder."""
+"""Makes added_tokens.json, bpe_trainer.json and wordpiece.json here with Hugging Face tokenizers (0.23.2). Run in this folder."""
 import json
 import random
 
@@ -85,7 +85,72 @@ def bpe_trainer():
     return runs
 
 
-for name, content in (("added_tokens", added_tokens()), ("bpe_trainer", bpe_trainer())):
+def wordpiece():
+    """Normalizers, templates, pairs and truncation on bert-tiny's vocabulary; and what becomes of every character."""
+    base = json.load(open("../models/bert-tiny/tokenizer.json", encoding="utf-8"))
+    rng = random.Random(11)
+    words = [w for w in base["model"]["vocab"] if w.isalpha()]
+    processors = [base["post_processor"],
+                  {"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]},
+                  {"type": "RobertaProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2], "trim_offsets": True,
+                   "add_prefix_space": False},
+                  {"type": "Sequence", "processors": [base["post_processor"]]}, None]
+
+    def sentence():
+        parts = rng.choices(words, k=rng.choice([0, 1, 3, 8, 15]))
+        return " ".join(p if rng.random() < 0.7 else p.title() if rng.random() < 0.5 else text(rng) for p in parts)
+
+    variants = []
+    for i in range(16):
+        normalizer = {"type": "BertNormalizer", "clean_text": rng.random() < 0.7,
+                      "handle_chinese_chars": rng.random() < 0.7,
+                      "strip_accents": rng.choice([None, True, False]), "lowercase": rng.random() < 0.6}
+        changes = {"normalizer": normalizer, "post_processor": processors[i % len(processors)],
+                   "decoder": rng.choice([base["decoder"], {"type": "WordPiece", "prefix": "##", "cleanup": False}, None])}
+        variant = json.loads(json.dumps(base)) | changes
+        most = rng.choice([100, 100, 4])
+        variant["model"]["max_input_chars_per_word"] = most
+        tokenizer = Tokenizer.from_str(json.dumps(variant))
+        cases = []
+        for _ in range(10):
+            first, second = sentence(), rng.choice([None, sentence()])
+            length = rng.choice([None, 5, 8, 13])
+            if length:
+                tokenizer.enable_truncation(length)
+            else:
+                tokenizer.no_truncation()
+            got = tokenizer.encode(first, second)
+            cases.append({"text": first, "pair": second, "max_length": length, "ids": got.ids, "type_ids": got.type_ids,
+                          "decoded": tokenizer.decode(got.ids, skip_special_tokens=False),
+                          "decoded_without_special": tokenizer.decode(got.ids, skip_special_tokens=True)})
+        variants.append({"changes": changes, "max_input_chars_per_word": most, "cases": cases})
+
+    # Every character between two letters: removed, white space, split off (punctuation, ideographs), or part of the word.
+    # Runs of equal fates: [first code point, fate].
+    normal = Tokenizer.from_str(json.dumps(base | {"normalizer": base["normalizer"] | {"strip_accents": False,
+                                                                                      "lowercase": False}}))
+    runs = []
+    for c in range(0x110000):
+        if 0xD800 <= c < 0xE000:
+            continue
+        cleaned = normal.normalizer.normalize_str("a" + chr(c) + "b")
+        pieces = normal.pre_tokenizer.pre_tokenize_str(cleaned)
+        fate = "gone" if cleaned == "ab" else {2: "space", 3: "split", 1: "word"}[len(pieces)]
+        if not runs or runs[-1][1] != fate:
+            runs.append([c, fate])
+    stripping = Tokenizer.from_str(json.dumps(base | {"normalizer": {
+        "type": "BertNormalizer", "clean_text": False, "handle_chinese_chars": False, "strip_accents": True,
+        "lowercase": False}}))
+    marks = []
+    for c in range(0x110000):
+        if not 0xD800 <= c < 0xE000:
+            gone = stripping.normalizer.normalize_str("a" + chr(c) + "b") == "ab"
+            if not marks or marks[-1][1] != gone:
+                marks.append([c, gone])
+    return {"variants": variants, "characters": runs, "accents": marks}
+
+
+for name, content in (("added_tokens", added_tokens()), ("bpe_trainer", bpe_trainer()), ("wordpiece", wordpiece())):
     with open(name + ".json", "w") as out:
         json.dump(content, out, separators=(",", ":"))
         out.write("\n")

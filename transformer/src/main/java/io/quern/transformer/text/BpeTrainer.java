@@ -147,8 +147,7 @@ public final class BpeTrainer {
                 roles.put(role, id);
             }
         }
-        return new TokenizerPipeline(
-                model, Normalizer.NONE, added, TokenizerPipeline.Frame.NONE, new SpecialTokens(roles));
+        return new TokenizerPipeline(model, Normalizer.NONE, added, Frame.NONE, new SpecialTokens(roles));
     }
 
     /** The roles that go with the names of special tokens in GPT-2 and RoBERTa. */

@@ -70,7 +70,7 @@ public record ByteBpeVocabulary(
             parts.role(role, id);
         });
         if (addBos && parts.role("bos") != null) {
-            parts.frame(new TokenizerPipeline.Frame(List.of(parts.role("bos")), List.of()));
+            parts.frame(Frame.around(List.of(parts.role("bos")), List.of()));
         }
         return parts.build();
     }

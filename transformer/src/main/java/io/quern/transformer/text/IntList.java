@@ -38,6 +38,11 @@ final class IntList {
         return Arrays.copyOf(values, size);
     }
 
+    /** Forgets the values from {@code length} on. */
+    void truncate(int length) {
+        size = length;
+    }
+
     /** The values from {@code from} to the end. */
     int[] tail(int from) {
         return Arrays.copyOfRange(values, from, size);

@@ -13,6 +13,7 @@ public final class StreamingDecoder {
     private final boolean skipSpecialTokens;
     private final Utf8Decoder utf8 = new Utf8Decoder();
     private final StringBuilder piece = new StringBuilder();
+    private boolean first = true;
 
     public StreamingDecoder(Tokenizer tokenizer, boolean skipSpecialTokens) {
         this.tokenizer = Objects.requireNonNull(tokenizer, "tokenizer");
@@ -22,7 +23,8 @@ public final class StreamingDecoder {
     /** The text that has become complete with this token; often a word, empty inside a character. */
     public String push(int id) {
         if (!(skipSpecialTokens && tokenizer.isSpecial(id))) {
-            utf8.push(tokenizer.bytes(id), piece);
+            utf8.push(first ? tokenizer.firstBytes(id) : tokenizer.bytes(id), piece);
+            first = false;
         }
         return take();
     }
@@ -33,6 +35,7 @@ public final class StreamingDecoder {
      */
     public String flush() {
         utf8.flush(piece);
+        first = true;
         return take();
     }
 

@@ -18,9 +18,9 @@ import java.util.OptionalInt;
  */
 public interface Tokenizer {
     /**
-     * Reads the tokenizer of a model in Hugging Face layout: {@code tokenizer.json}, or else {@code vocab.json} with
-     * {@code merges.txt}; {@code tokenizer_config.json} and {@code special_tokens_map.json} add to either. Truncation
-     * and padding that a {@code tokenizer.json} asks for are left to the caller.
+     * Reads the tokenizer of a model in Hugging Face layout: {@code tokenizer.json}, or else BERT's {@code vocab.txt}, or
+     * {@code vocab.json} with {@code merges.txt}; {@code tokenizer_config.json} and {@code special_tokens_map.json} add to
+     * any of these. Truncation and padding that a {@code tokenizer.json} asks for are left to the caller.
      *
      * @param model the model's folder, or a {@code tokenizer.json} in it
      * @throws TokenizerException if a file is missing, broken, or of a kind that is not supported
@@ -51,6 +51,16 @@ public interface Tokenizer {
      */
     int[] encode(String text, boolean addSpecialTokens);
 
+    /**
+     * The tokens of a text or of a pair of texts, with the special tokens that this tokenizer puts around them.
+     *
+     * @param pair the second text, or null
+     * @param maxTokens the most tokens, special ones included: the end of a text that is too long is left out; of two, the
+     *     longer is cut down to the shorter, then both alike
+     * @throws IllegalArgumentException if there is no room for the special tokens, or the tokenizer knows no pairs
+     */
+    Encoding encode(String text, String pair, int maxTokens);
+
     /** The text of some ids, special tokens included. */
     default String decode(int... ids) {
         return decode(ids, false);
@@ -65,9 +75,11 @@ public interface Tokenizer {
     default String decode(int[] ids, boolean skipSpecialTokens) {
         Utf8Decoder utf8 = new Utf8Decoder();
         StringBuilder text = new StringBuilder((int) Math.min(1 << 20, ids.length * 4L));
+        boolean first = true;
         for (int id : ids) {
             if (!(skipSpecialTokens && isSpecial(id))) {
-                utf8.push(bytes(id), text);
+                utf8.push(first ? firstBytes(id) : bytes(id), text);
+                first = false;
             }
         }
         utf8.flush(text);
@@ -80,12 +92,17 @@ public interface Tokenizer {
     }
 
     /**
-     * What a token contributes to a decoded text, as UTF-8, in which it may begin or end inside a character; nothing
-     * for ids from {@link #vocabSize()} on. The array must not be changed.
+     * What a token contributes to a decoded text after another one, as UTF-8, in which it may begin or end inside a
+     * character; nothing for ids from {@link #vocabSize()} on. The array must not be changed.
      *
      * @throws IllegalArgumentException if the id is negative
      */
     byte[] bytes(int id);
+
+    /** As {@link #bytes}, of the first token of a text; where tokens stand for words, it has no space before it. */
+    default byte[] firstBytes(int id) {
+        return bytes(id);
+    }
 
     /** The number of ids: what a model's embedding must have at least. */
     int vocabSize();

@@ -3,6 +3,7 @@ package io.quern.transformer.text;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -20,6 +21,9 @@ final class TokenizerConfig {
 
     private static final Set<String> GPT2_ROLES = Set.of("bos", "eos", "unk");
 
+    /** BERT's tokens are called [UNK] and so on where nothing else is said. */
+    private static final Set<String> BERT_ROLES = Set.of("unk", "sep", "pad", "cls", "mask");
+
     private final Optional<JsonFile> config;
     private final Optional<JsonFile> specialTokensMap;
 
@@ -35,12 +39,18 @@ final class TokenizerConfig {
                 roleToken(role).ifPresent(token -> parts.role(role, parts.makeSpecial(token)));
             } else if (isGpt2() && GPT2_ROLES.contains(role) && parts.mayBeSpecial(GPT2_TOKEN)) {
                 parts.role(role, parts.makeSpecial(AddedToken.special(0, GPT2_TOKEN)));
+            } else if (parts.model() instanceof WordPiece) {
+                String token = "[" + role.toUpperCase(Locale.ROOT) + "]";
+                if (BERT_ROLES.contains(role) && parts.mayBeSpecial(token)) {
+                    parts.role(role, parts.makeSpecial(AddedToken.special(0, token)));
+                }
             }
         }
         config.ifPresent(json -> {
             extraTokens(json.get("additional_special_tokens"), parts);
             extraTokens(json.get("extra_special_tokens"), parts);
             prefixSpace(json.get("add_prefix_space"), parts);
+            bertNormalizer(json, parts);
             frame(json, parts);
         });
     }
@@ -109,6 +119,18 @@ final class TokenizerConfig {
         }
     }
 
+    /** What is said of BERT's normalizer wins over {@code tokenizer.json}. */
+    private static void bertNormalizer(JsonFile json, TokenizerParts parts) {
+        if (parts.normalizer() instanceof BertNormalizer known) {
+            JsonFile accents = json.get("strip_accents");
+            parts.normalizer(new BertNormalizer(
+                    known.cleanText(),
+                    json.get("tokenize_chinese_chars").bool(known.handleChineseChars()),
+                    accents.isPresent() ? Boolean.valueOf(accents.bool(false)) : known.stripAccents(),
+                    json.get("do_lower_case").bool(known.lowercase())));
+        }
+    }
+
     /** If either flag is there, both replace the post-processor of {@code tokenizer.json}. */
     private static void frame(JsonFile json, TokenizerParts parts) {
         JsonFile addBos = json.get("add_bos_token");
@@ -118,7 +140,6 @@ final class TokenizerConfig {
         }
         Integer bos = addBos.bool(false) ? parts.role("bos") : null;
         Integer eos = addEos.bool(false) ? parts.role("eos") : null;
-        parts.frame(new TokenizerPipeline.Frame(
-                bos == null ? List.of() : List.of(bos), eos == null ? List.of() : List.of(eos)));
+        parts.frame(Frame.around(bos == null ? List.of() : List.of(bos), eos == null ? List.of() : List.of(eos)));
     }
 }

@@ -2,9 +2,11 @@ package io.quern.transformer.text;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 
 /** Finds and reads the files of a tokenizer. */
@@ -13,6 +15,7 @@ final class TokenizerFolder {
     static final String CONFIG = "tokenizer_config.json";
     static final String VOCAB = "vocab.json";
     static final String MERGES = "merges.txt";
+    static final String WORD_PIECES = "vocab.txt";
     static final String SPECIAL_TOKENS_MAP = "special_tokens_map.json";
 
     private final String name;
@@ -45,15 +48,43 @@ final class TokenizerFolder {
 
     static Tokenizer load(String name, FileSource files) {
         TokenizerFolder folder = new TokenizerFolder(name, files);
-        TokenizerParts parts = folder.json(TOKENIZER).map(TokenizerJson::read).orElseGet(folder::vocabAndMerges);
+        TokenizerParts parts = folder.json(TOKENIZER)
+                .map(TokenizerJson::read)
+                .or(folder::wordPieces)
+                .orElseGet(folder::vocabAndMerges);
         new TokenizerConfig(folder.json(CONFIG), folder.json(SPECIAL_TOKENS_MAP)).applyTo(parts);
         return parts.build();
     }
 
+    /** BERT's own form of 2018, one token a line; its options are in {@code tokenizer_config.json}. */
+    private Optional<TokenizerParts> wordPieces() {
+        String file = name + "/" + WORD_PIECES;
+        try (InputStream in = files.open(WORD_PIECES)) {
+            if (in == null) {
+                return Optional.empty();
+            }
+            List<String> tokens = new String(in.readAllBytes(), StandardCharsets.UTF_8)
+                    .lines()
+                    .toList();
+            WordPiece model = WordPiece.of(Vocabulary.of(tokens, file), WordPiece.Options.BERT, file);
+            TokenizerParts parts = new TokenizerParts(file, model, BertNormalizer.UNCASED);
+            int cls = parts.idOf("[CLS]");
+            int sep = parts.idOf("[SEP]");
+            if (cls < 0 || sep < 0) {
+                throw new TokenizerException(
+                        file + ": the tokens [CLS] and [SEP], which go around a text, are missing");
+            }
+            parts.frame(Frame.bert(cls, sep));
+            return Optional.of(parts);
+        } catch (IOException e) {
+            throw new TokenizerException(file + ": cannot be read: " + e.getMessage(), e);
+        }
+    }
+
     private TokenizerParts vocabAndMerges() {
         JsonFile vocab = json(VOCAB)
-                .orElseThrow(() -> new TokenizerException(
-                        name + ": no tokenizer here; expected " + TOKENIZER + ", or " + VOCAB + " and " + MERGES));
+                .orElseThrow(() -> new TokenizerException(name + ": no tokenizer here; expected " + TOKENIZER + ", or "
+                        + VOCAB + " and " + MERGES + ", or " + WORD_PIECES));
         Vocabulary vocabulary = Vocabulary.of(vocab.ids(), vocab.file());
         String mergesFile = name + "/" + MERGES;
         try (InputStream in = files.open(MERGES)) {

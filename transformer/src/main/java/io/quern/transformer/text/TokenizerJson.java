@@ -33,7 +33,8 @@ final class TokenizerJson {
         String type = model.get("type").string(model.get("merges").isPresent() ? "BPE" : "without a type");
         return switch (type) {
             case "BPE" -> bpe(json, model);
-            default -> throw unsupported(model.get("type"), type, "BPE");
+            case "WordPiece" -> wordPiece(json, model);
+            default -> throw unsupported(model.get("type"), type, "BPE, WordPiece");
         };
     }
 
@@ -64,6 +65,29 @@ final class TokenizerJson {
                 merges(model.get("merges")),
                 options,
                 model.get("merges").where());
+    }
+
+    private static WordPiece wordPiece(JsonFile json, JsonFile model) {
+        JsonFile pre = json.get("pre_tokenizer");
+        if (!type(pre).equals("BertPreTokenizer")) {
+            throw unsupported(pre, type(pre), "BertPreTokenizer with WordPiece");
+        }
+        JsonFile decoder = json.get("decoder");
+        String decodes = type(decoder);
+        boolean joins = decodes.equals("WordPiece");
+        if (!joins && !decodes.equals("none")) {
+            throw unsupported(decoder, decodes, "WordPiece or null with WordPiece");
+        }
+        var options = new WordPiece.Options(
+                model.get("unk_token").string(WordPiece.Options.BERT.unkToken()),
+                model.get("continuing_subword_prefix").string(WordPiece.Options.BERT.prefix()),
+                model.get("max_input_chars_per_word").isPresent()
+                        ? model.get("max_input_chars_per_word").integer()
+                        : WordPiece.Options.BERT.maxChars(),
+                joins ? decoder.get("prefix").string(WordPiece.Options.BERT.decodedPrefix()) : null,
+                joins && decoder.get("cleanup").bool(true));
+        Map<String, Integer> ids = model.get("vocab").ids();
+        return WordPiece.of(Vocabulary.of(ids, model.get("vocab").where()), options, model.where());
     }
 
     /** A ByteLevel part, alone or as the only member of a sequence. */
@@ -99,8 +123,16 @@ final class TokenizerJson {
         String type = type(json);
         return switch (type) {
             case "none" -> Normalizer.NONE;
-            case "NFC", "NFD", "NFKC", "NFKD" -> Normalizer.valueOf(type);
-            default -> throw unsupported(json, type, "null, NFC, NFD, NFKC, NFKD");
+            case "NFC", "NFD", "NFKC", "NFKD" -> UnicodeForm.valueOf(type);
+            case "BertNormalizer" ->
+                new BertNormalizer(
+                        json.get("clean_text").bool(true),
+                        json.get("handle_chinese_chars").bool(true),
+                        json.get("strip_accents").isPresent()
+                                ? json.get("strip_accents").bool(false)
+                                : null,
+                        json.get("lowercase").bool(true));
+            default -> throw unsupported(json, type, "null, NFC, NFD, NFKC, NFKD, BertNormalizer");
         };
     }
 
@@ -126,59 +158,87 @@ final class TokenizerJson {
                 special);
     }
 
-    private static TokenizerPipeline.Frame frame(JsonFile json) {
+    private static Frame frame(JsonFile json) {
         String type = type(json);
         return switch (type) {
             // ByteLevel as a post-processor only trims offsets.
-            case "none", "ByteLevel" -> TokenizerPipeline.Frame.NONE;
+            case "none", "ByteLevel" -> Frame.NONE;
             case "TemplateProcessing" -> template(json);
+            case "BertProcessing" ->
+                Frame.bert(
+                        json.get("cls").get(1).integer(), json.get("sep").get(1).integer());
             case "RobertaProcessing" ->
-                new TokenizerPipeline.Frame(
-                        List.of(json.get("cls").get(1).integer()),
-                        List.of(json.get("sep").get(1).integer()));
+                Frame.roberta(
+                        json.get("cls").get(1).integer(), json.get("sep").get(1).integer());
             case "Sequence" -> sequence(json.get("processors"));
             default ->
-                throw unsupported(json, type, "null, ByteLevel, TemplateProcessing, RobertaProcessing, Sequence");
+                throw unsupported(
+                        json, type, "null, ByteLevel, TemplateProcessing, BertProcessing, RobertaProcessing, Sequence");
         };
     }
 
-    private static TokenizerPipeline.Frame sequence(JsonFile processors) {
-        TokenizerPipeline.Frame frame = TokenizerPipeline.Frame.NONE;
+    /** Each processor puts its tokens around what the ones before have made; of pairs no more than one can be told. */
+    private static Frame sequence(JsonFile processors) {
+        Frame frame = Frame.NONE;
         for (int i = 0; i < processors.array().size(); i++) {
-            TokenizerPipeline.Frame inner = frame(processors.get(i));
-            List<Integer> before = new ArrayList<>(inner.before());
-            before.addAll(frame.before());
-            List<Integer> after = new ArrayList<>(frame.after());
-            after.addAll(inner.after());
-            frame = new TokenizerPipeline.Frame(before, after);
+            Frame outer = frame(processors.get(i));
+            if (frame.equals(Frame.NONE)) {
+                frame = outer;
+            } else if (!outer.equals(Frame.NONE)) {
+                List<Integer> before = new ArrayList<>(outer.before());
+                before.addAll(frame.before());
+                List<Integer> after = new ArrayList<>(frame.after());
+                after.addAll(outer.after());
+                frame = new Frame(Frame.around(before, after).single(), List.of());
+            }
         }
         return frame;
     }
 
-    private static TokenizerPipeline.Frame template(JsonFile json) {
-        List<Integer> before = new ArrayList<>();
-        List<Integer> after = new ArrayList<>();
-        JsonFile single = json.get("single").array();
-        boolean seen = false;
-        for (int i = 0; i < single.size(); i++) {
-            JsonFile piece = single.get(i).object();
-            if (piece.get("Sequence").isPresent()) {
-                if (seen) {
-                    throw new TokenizerException(single.where() + ": the text comes twice; expected once");
+    private static Frame template(JsonFile json) {
+        List<Frame.Piece> single = pieces(json, "single", "A");
+        List<Frame.Piece> pair = json.get("pair").isPresent() ? pieces(json, "pair", "A", "B") : List.of();
+        return new Frame(single, pair);
+    }
+
+    private static List<Frame.Piece> pieces(JsonFile json, String key, String... texts) {
+        JsonFile template = json.get(key).array();
+        List<Frame.Piece> pieces = new ArrayList<>();
+        boolean[] seen = new boolean[texts.length];
+        for (int i = 0; i < template.size(); i++) {
+            JsonFile piece = template.get(i).object();
+            JsonFile sequence = piece.get("Sequence");
+            if (sequence.isPresent()) {
+                int text = List.of(texts).indexOf(sequence.get("id").string());
+                if (text < 0 || seen[text]) {
+                    throw new TokenizerException(sequence.where() + ": the text "
+                            + Vocabulary.quote(sequence.get("id").string())
+                            + (text < 0 ? " is none of " + String.join(", ", texts) : " comes twice; expected once"));
                 }
-                seen = true;
+                seen[text] = true;
+                pieces.add(Frame.Piece.text(text, typeId(sequence)));
                 continue;
             }
-            String name = piece.get("SpecialToken").get("id").string();
-            JsonFile ids = json.get("special_tokens").get(name).get("ids").array();
+            JsonFile token = piece.get("SpecialToken");
+            JsonFile ids = json.get("special_tokens")
+                    .get(token.get("id").string())
+                    .get("ids")
+                    .array();
             for (int k = 0; k < ids.size(); k++) {
-                (seen ? after : before).add(ids.get(k).integer());
+                pieces.add(Frame.Piece.token(ids.get(k).integer(), typeId(token)));
             }
         }
-        if (!seen) {
-            throw new TokenizerException(single.where() + ": the text is missing; expected a {\"Sequence\": ...}");
+        for (int text = 0; text < texts.length; text++) {
+            if (!seen[text]) {
+                throw new TokenizerException(
+                        template.where() + ": the text " + texts[text] + " is missing; expected a {\"Sequence\": ...}");
+            }
         }
-        return new TokenizerPipeline.Frame(before, after);
+        return pieces;
+    }
+
+    private static int typeId(JsonFile piece) {
+        return piece.get("type_id").isPresent() ? piece.get("type_id").integer() : 0;
     }
 
     private static String type(JsonFile part) {

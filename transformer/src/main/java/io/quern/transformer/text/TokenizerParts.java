@@ -1,6 +1,5 @@
 package io.quern.transformer.text;
 
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -9,12 +8,12 @@ import java.util.TreeMap;
 /** What has been read of a tokenizer so far; {@link #build()} makes the tokenizer. */
 final class TokenizerParts {
     private final String source;
-    private final Normalizer normalizer;
+    private Normalizer normalizer;
     private final Map<Integer, AddedToken> added = new TreeMap<>();
     private final Map<String, Integer> addedIds = new HashMap<>();
     private final Map<String, Integer> roles = new HashMap<>();
     private SubwordModel model;
-    private TokenizerPipeline.Frame frame = TokenizerPipeline.Frame.NONE;
+    private Frame frame = Frame.NONE;
     private int size;
 
     TokenizerParts(String source, SubwordModel model, Normalizer normalizer) {
@@ -71,8 +70,16 @@ final class TokenizerParts {
         return roles.get(name);
     }
 
-    void frame(TokenizerPipeline.Frame newFrame) {
+    void frame(Frame newFrame) {
         frame = newFrame;
+    }
+
+    Normalizer normalizer() {
+        return normalizer;
+    }
+
+    void normalizer(Normalizer newNormalizer) {
+        normalizer = newNormalizer;
     }
 
     SubwordModel model() {
@@ -90,9 +97,7 @@ final class TokenizerParts {
     }
 
     Tokenizer build() {
-        List<Integer> framing = new ArrayList<>(frame.before());
-        framing.addAll(frame.after());
-        for (int id : framing) {
+        for (int id : frame.tokens()) {
             if (id < 0 || id >= size) {
                 throw new TokenizerException(source + ": post_processor adds the id " + id
                         + ", which no token has; expected 0 to " + (size - 1));

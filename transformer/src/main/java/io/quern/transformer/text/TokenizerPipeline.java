@@ -1,6 +1,7 @@
 package io.quern.transformer.text;
 
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalInt;
 
@@ -16,21 +17,6 @@ final class TokenizerPipeline implements Tokenizer {
     private final int vocabSize;
     /** By id; filled when first asked for. Threads that race write equal arrays. */
     private final byte[][] bytes;
-
-    /**
-     * The ids before and after each text.
-     *
-     * @param before ids that {@link Tokenizer#encode(String)} puts before a text
-     * @param after ids that it puts after a text
-     */
-    record Frame(List<Integer> before, List<Integer> after) {
-        static final Frame NONE = new Frame(List.of(), List.of());
-
-        Frame {
-            before = List.copyOf(before);
-            after = List.copyOf(after);
-        }
-    }
 
     /** @param added in the order of ids; those beyond the model's vocabulary follow it without a gap */
     TokenizerPipeline(
@@ -62,10 +48,48 @@ final class TokenizerPipeline implements Tokenizer {
 
     @Override
     public int[] encode(String text, boolean addSpecialTokens) {
-        IntList ids = new IntList(text.length() / 4 + 8);
-        if (addSpecialTokens) {
-            frame.before().forEach(ids::add);
+        int[] ids = plain(text);
+        return addSpecialTokens ? Frame.join(frame.single(), ids).ids() : ids;
+    }
+
+    @Override
+    public Encoding encode(String text, String pair, int maxTokens) {
+        List<Frame.Piece> pieces = pair == null ? frame.single() : frame.pair();
+        if (pieces.isEmpty()) {
+            throw new IllegalArgumentException("this tokenizer does not encode pairs of texts");
         }
+        int room =
+                maxTokens - (int) pieces.stream().filter(Frame.Piece::isToken).count();
+        if (room < 0) {
+            throw new IllegalArgumentException(
+                    "at most " + maxTokens + " tokens leave no room for the " + (maxTokens - room) + " special ones");
+        }
+        int[] first = plain(text);
+        if (pair == null) {
+            return Frame.join(pieces, Arrays.copyOf(first, Math.min(first.length, room)));
+        }
+        int[] second = plain(pair);
+        // Hugging Face tokenizers cut each to the whole length first, which decides who is the longer.
+        int[] kept = longestFirst(Math.min(first.length, maxTokens), Math.min(second.length, maxTokens), room);
+        return Frame.join(pieces, Arrays.copyOf(first, kept[0]), Arrays.copyOf(second, kept[1]));
+    }
+
+    /** What is left of two lengths where the longer is cut first, and then both to halves. */
+    private static int[] longestFirst(int a, int b, int room) {
+        if ((long) a + b <= room) {
+            return new int[] {a, b};
+        }
+        int shorter = Math.min(a, b);
+        int longer = Math.max(shorter, room - shorter);
+        if ((long) shorter + longer > room) {
+            shorter = room / 2;
+            longer = room - shorter;
+        }
+        return a > b ? new int[] {longer, shorter} : new int[] {shorter, longer};
+    }
+
+    private int[] plain(String text) {
+        IntList ids = new IntList(text.length() / 4 + 8);
         added.split(text, new TokenMatcher.Sink() {
             @Override
             public void text(String stretch, int from, int to) {
@@ -77,9 +101,6 @@ final class TokenizerPipeline implements Tokenizer {
                 ids.add(id);
             }
         });
-        if (addSpecialTokens) {
-            frame.after().forEach(ids::add);
-        }
         return ids.toArray();
     }
 
@@ -94,6 +115,11 @@ final class TokenizerPipeline implements Tokenizer {
             bytes[id] = known;
         }
         return known;
+    }
+
+    @Override
+    public byte[] firstBytes(int id) {
+        return id >= vocabSize ? NO_BYTES : model.firstBytes(idToToken(id));
     }
 
     @Override

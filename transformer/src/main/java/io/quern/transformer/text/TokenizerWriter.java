@@ -16,30 +16,30 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.UUID;
 
-/** Writes a byte-level BPE tokenizer in the two forms of model folders, and its {@code tokenizer_config.json}. */
+/** Writes a tokenizer in the two forms of model folders, one file and that of its kind, and its {@code tokenizer_config.json}. */
 final class TokenizerWriter {
     private static final JsonFactory JSON = new JsonFactory();
 
     private final TokenizerPipeline tokenizer;
-    private final ByteBpe model;
 
-    private TokenizerWriter(TokenizerPipeline tokenizer, ByteBpe model) {
+    private TokenizerWriter(TokenizerPipeline tokenizer) {
         this.tokenizer = tokenizer;
-        this.model = model;
     }
 
     static void write(TokenizerPipeline tokenizer, Path folder) {
-        if (!(tokenizer.model() instanceof ByteBpe model)) {
-            throw new TokenizerException(folder + ": this kind of tokenizer cannot be written; supported: BPE");
-        }
-        TokenizerWriter writer = new TokenizerWriter(tokenizer, model);
+        TokenizerWriter writer = new TokenizerWriter(tokenizer);
         try {
             Files.createDirectories(folder);
         } catch (IOException e) {
             throw new TokenizerException(folder + ": the folder cannot be made: " + e, e);
         }
-        replace(folder.resolve(TokenizerFolder.VOCAB), out -> json(out, false, writer::vocab));
-        replace(folder.resolve(TokenizerFolder.MERGES), writer::mergesTxt);
+        switch (tokenizer.model()) {
+            case ByteBpe model -> {
+                replace(folder.resolve(TokenizerFolder.VOCAB), out -> json(out, false, writer::vocab));
+                replace(folder.resolve(TokenizerFolder.MERGES), out -> mergesTxt(model, out));
+            }
+            case WordPiece model -> replace(folder.resolve(TokenizerFolder.WORD_PIECES), out -> lines(model, out));
+        }
         replace(folder.resolve(TokenizerFolder.CONFIG), out -> json(out, true, writer::config));
         // Last, for it is what readers look for first.
         replace(folder.resolve(TokenizerFolder.TOKENIZER), out -> json(out, false, writer::tokenizer));
@@ -58,20 +58,45 @@ final class TokenizerWriter {
             json.writeEndObject();
         }
         json.writeEndArray();
+        normalizer(json);
+        switch (tokenizer.model()) {
+            case ByteBpe model -> bpe(json, model);
+            case WordPiece model -> wordPiece(json, model);
+        }
+        json.writeEndObject();
+    }
+
+    private void normalizer(JsonGenerator json) throws IOException {
         if (tokenizer.normalizer() == Normalizer.NONE) {
             json.writeNullField("normalizer");
-        } else {
-            json.writeObjectFieldStart("normalizer");
-            json.writeStringField("type", tokenizer.normalizer().name());
-            json.writeEndObject();
+            return;
         }
+        json.writeObjectFieldStart("normalizer");
+        switch (tokenizer.normalizer()) {
+            case UnicodeForm form -> json.writeStringField("type", form.name());
+            case BertNormalizer bert -> {
+                json.writeStringField("type", "BertNormalizer");
+                json.writeBooleanField("clean_text", bert.cleanText());
+                json.writeBooleanField("handle_chinese_chars", bert.handleChineseChars());
+                if (bert.stripAccents() == null) {
+                    json.writeNullField("strip_accents");
+                } else {
+                    json.writeBooleanField("strip_accents", bert.stripAccents());
+                }
+                json.writeBooleanField("lowercase", bert.lowercase());
+            }
+        }
+        json.writeEndObject();
+    }
+
+    private void bpe(JsonGenerator json, ByteBpe model) throws IOException {
         byteLevel(
                 json,
                 "pre_tokenizer",
                 model.options().addPrefixSpace(),
                 true,
                 model.options().splitWords());
-        if (tokenizer.frame().equals(TokenizerPipeline.Frame.NONE)) {
+        if (tokenizer.frame().equals(Frame.NONE)) {
             byteLevel(json, "post_processor", true, false, true);
         } else {
             template(json);
@@ -91,12 +116,40 @@ final class TokenizerWriter {
         json.writeArrayFieldStart("merges");
         for (int rank = 0; rank < model.merges().size(); rank++) {
             json.writeStartArray();
-            json.writeString(left(rank));
-            json.writeString(right(rank));
+            json.writeString(left(model, rank));
+            json.writeString(right(model, rank));
             json.writeEndArray();
         }
         json.writeEndArray();
         json.writeEndObject();
+    }
+
+    private void wordPiece(JsonGenerator json, WordPiece model) throws IOException {
+        WordPiece.Options options = model.options();
+        json.writeObjectFieldStart("pre_tokenizer");
+        json.writeStringField("type", "BertPreTokenizer");
+        json.writeEndObject();
+        if (tokenizer.frame().equals(Frame.NONE)) {
+            json.writeNullField("post_processor");
+        } else {
+            template(json);
+        }
+        if (options.decodedPrefix() == null) {
+            json.writeNullField("decoder");
+        } else {
+            json.writeObjectFieldStart("decoder");
+            json.writeStringField("type", "WordPiece");
+            json.writeStringField("prefix", options.decodedPrefix());
+            json.writeBooleanField("cleanup", options.cleanup());
+            json.writeEndObject();
+        }
+        json.writeObjectFieldStart("model");
+        json.writeStringField("type", "WordPiece");
+        json.writeStringField("unk_token", options.unkToken());
+        json.writeStringField("continuing_subword_prefix", options.prefix());
+        json.writeNumberField("max_input_chars_per_word", options.maxChars());
+        json.writeFieldName("vocab");
+        vocab(json);
         json.writeEndObject();
     }
 
@@ -114,19 +167,11 @@ final class TokenizerWriter {
     private void template(JsonGenerator json) throws IOException {
         json.writeObjectFieldStart("post_processor");
         json.writeStringField("type", "TemplateProcessing");
-        for (List<String> sequences : List.of(List.of("A"), List.of("A", "B"))) {
-            json.writeArrayFieldStart(sequences.size() == 1 ? "single" : "pair");
-            for (int i = 0; i < sequences.size(); i++) {
-                framing(json, tokenizer.frame().before(), i);
-                piece(json, "Sequence", sequences.get(i), i);
-                framing(json, tokenizer.frame().after(), i);
-            }
-            json.writeEndArray();
-        }
+        pieces(json, "single", tokenizer.frame().single());
+        pieces(json, "pair", tokenizer.frame().pair());
         json.writeObjectFieldStart("special_tokens");
         Map<String, Integer> used = new TreeMap<>();
-        tokenizer.frame().before().forEach(id -> used.put(tokenizer.idToToken(id), id));
-        tokenizer.frame().after().forEach(id -> used.put(tokenizer.idToToken(id), id));
+        tokenizer.frame().tokens().forEach(id -> used.put(tokenizer.idToToken(id), id));
         for (Map.Entry<String, Integer> token : used.entrySet()) {
             json.writeObjectFieldStart(token.getKey());
             json.writeStringField("id", token.getKey());
@@ -142,30 +187,34 @@ final class TokenizerWriter {
         json.writeEndObject();
     }
 
-    private void framing(JsonGenerator json, List<Integer> ids, int sequence) throws IOException {
-        for (int id : ids) {
-            piece(json, "SpecialToken", tokenizer.idToToken(id), sequence);
+    private void pieces(JsonGenerator json, String name, List<Frame.Piece> pieces) throws IOException {
+        json.writeArrayFieldStart(name);
+        for (Frame.Piece piece : pieces) {
+            json.writeStartObject();
+            json.writeObjectFieldStart(piece.isToken() ? "SpecialToken" : "Sequence");
+            json.writeStringField(
+                    "id", piece.isToken() ? tokenizer.idToToken(piece.id()) : piece.text() == 0 ? "A" : "B");
+            json.writeNumberField("type_id", piece.type());
+            json.writeEndObject();
+            json.writeEndObject();
         }
-    }
-
-    private static void piece(JsonGenerator json, String kind, String id, int sequence) throws IOException {
-        json.writeStartObject();
-        json.writeObjectFieldStart(kind);
-        json.writeStringField("id", id);
-        json.writeNumberField("type_id", sequence);
-        json.writeEndObject();
-        json.writeEndObject();
+        json.writeEndArray();
     }
 
     private void config(JsonGenerator json) throws IOException {
         json.writeStartObject();
-        // transformers' GPT2Tokenizer builds its own pre-tokenizer and always has an end token.
-        boolean gpt2 = tokenizer.normalizer() == Normalizer.NONE
-                && new ByteBpe.Options(model.options().addPrefixSpace(), true, false, null, false)
-                        .equals(model.options())
-                && tokenizer.specialTokens().roles().keySet().containsAll(List.of("bos", "eos", "unk"));
-        json.writeStringField("tokenizer_class", gpt2 ? "GPT2Tokenizer" : "PreTrainedTokenizerFast");
-        json.writeBooleanField("add_prefix_space", model.options().addPrefixSpace());
+        switch (tokenizer.model()) {
+            case ByteBpe model -> {
+                // transformers' GPT2Tokenizer builds its own pre-tokenizer and always has an end token.
+                boolean gpt2 = tokenizer.normalizer() == Normalizer.NONE
+                        && new ByteBpe.Options(model.options().addPrefixSpace(), true, false, null, false)
+                                .equals(model.options())
+                        && tokenizer.specialTokens().roles().keySet().containsAll(List.of("bos", "eos", "unk"));
+                json.writeStringField("tokenizer_class", gpt2 ? "GPT2Tokenizer" : "PreTrainedTokenizerFast");
+                json.writeBooleanField("add_prefix_space", model.options().addPrefixSpace());
+            }
+            case WordPiece model -> bertConfig(json);
+        }
         for (Map.Entry<String, Integer> role :
                 new TreeMap<>(tokenizer.specialTokens().roles()).entrySet()) {
             json.writeStringField(role.getKey() + "_token", tokenizer.idToToken(role.getValue()));
@@ -182,6 +231,21 @@ final class TokenizerWriter {
         json.writeEndObject();
     }
 
+    private void bertConfig(JsonGenerator json) throws IOException {
+        if (!(tokenizer.normalizer() instanceof BertNormalizer bert)) {
+            json.writeStringField("tokenizer_class", "PreTrainedTokenizerFast");
+            return;
+        }
+        json.writeStringField("tokenizer_class", "BertTokenizer");
+        json.writeBooleanField("do_lower_case", bert.lowercase());
+        json.writeBooleanField("tokenize_chinese_chars", bert.handleChineseChars());
+        if (bert.stripAccents() == null) {
+            json.writeNullField("strip_accents");
+        } else {
+            json.writeBooleanField("strip_accents", bert.stripAccents());
+        }
+    }
+
     private static void addedToken(JsonGenerator json, AddedToken token) throws IOException {
         json.writeStringField("content", token.content());
         json.writeBooleanField("single_word", token.singleWord());
@@ -193,25 +257,33 @@ final class TokenizerWriter {
 
     private void vocab(JsonGenerator json) throws IOException {
         json.writeStartObject();
-        for (int id = 0; id < model.vocabulary().size(); id++) {
-            json.writeNumberField(model.vocabulary().token(id), id);
+        Vocabulary vocabulary = tokenizer.model().vocabulary();
+        for (int id = 0; id < vocabulary.size(); id++) {
+            json.writeNumberField(vocabulary.token(id), id);
         }
         json.writeEndObject();
     }
 
-    private void mergesTxt(OutputStream out) throws IOException {
+    private static void mergesTxt(ByteBpe model, OutputStream out) throws IOException {
         StringBuilder text = new StringBuilder(MergesTxt.VERSION_LINE).append('\n');
         for (int rank = 0; rank < model.merges().size(); rank++) {
-            text.append(left(rank)).append(' ').append(right(rank)).append('\n');
+            text.append(left(model, rank))
+                    .append(' ')
+                    .append(right(model, rank))
+                    .append('\n');
         }
         out.write(text.toString().getBytes(StandardCharsets.UTF_8));
     }
 
-    private String left(int rank) {
+    private static void lines(WordPiece model, OutputStream out) throws IOException {
+        out.write((String.join("\n", model.vocabulary().tokens()) + "\n").getBytes(StandardCharsets.UTF_8));
+    }
+
+    private static String left(ByteBpe model, int rank) {
         return model.vocabulary().token(model.merges().left(rank));
     }
 
-    private String right(int rank) {
+    private static String right(ByteBpe model, int rank) {
         return model.vocabulary().token(model.merges().right(rank));
     }
 

@@ -1,5 +1,5 @@
 /**
- * Text to token ids and back: reading and writing of Hugging Face tokenizer files, byte-level BPE, its trainer, and
+ * Text to token ids and back: reading and writing of Hugging Face tokenizer files, byte-level BPE and its trainer, WordPiece, and
  * decoding as a stream. Enter through {@link io.quern.transformer.text.Tokenizer} and
  * {@link io.quern.transformer.text.BpeTrainer}; all other types are package-private or come out of these two.
  *
