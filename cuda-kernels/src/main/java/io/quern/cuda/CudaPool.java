@@ -90,9 +90,15 @@ final class CudaPool {
             address = device.allocate(size);
         }
         if (address == 0) {
-            throw new TensorException("the device has no " + mib(size) + " left: " + mib(device.freeMemory())
-                    + " are free, tensors hold " + mib(live)
-                    + ". Use a smaller batch or context, free what is not needed, or use --device cpu");
+            long others = device.totalMemory() - device.freeMemory() - reserved;
+            throw new TensorException("out of memory on " + device.name() + ": " + mib(size) + " were asked for, "
+                    + mib(device.freeMemory()) + " of " + mib(device.totalMemory()) + " are free; tensors hold "
+                    + mib(live)
+                    + " in " + buffers + " buffers, the pool keeps " + mib(reserved - live)
+                    + " for reuse, other programs and"
+                    + " the driver hold " + mib(Math.max(0, others))
+                    + ". Use a smaller batch or context, weights of fewer bits (--dtype bf16), end other programs on"
+                    + " the device, or use --device cpu");
         }
         reserved += size;
         systemAllocations++;

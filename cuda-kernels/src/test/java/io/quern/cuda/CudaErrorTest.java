@@ -66,8 +66,26 @@ class CudaErrorTest {
     }
 
     @Test
-    void tooLargeTensorsSayWhatIsFree() {
-        fails("the device has no 4194304 MiB left", () -> Tensor.empty(CUDA, DType.F32, Shape.of(1 << 20, 1 << 20)));
+    void tooLargeTensorsSayWhatIsFreeAndWhoHoldsTheRest() {
+        fails(
+                "F32 [1048576, 1048576]: out of memory on ",
+                () -> Tensor.empty(CUDA, DType.F32, Shape.of(1 << 20, 1 << 20)));
+        fails(
+                "the result of add, F32 [1048576, 1048576]: out of memory on ",
+                () -> Tensor.zeros(CUDA, DType.F32, Shape.of(1 << 20, 1))
+                        .add(Tensor.zeros(CUDA, DType.F32, Shape.of(1, 1 << 20))));
+        fails(
+                "a copy of I32 [1, 2147483647] 'big', I32 [1, 2147483647]: out of memory",
+                () -> Tensor.zeros(1, 1)
+                        .cast(DType.I32)
+                        .expand(Shape.of(1, Integer.MAX_VALUE))
+                        .named("big")
+                        .to(CUDA));
+        fails(" 4194304 MiB were asked for, ", () -> Tensor.empty(CUDA, DType.F32, Shape.of(1 << 20, 1 << 20)));
+        fails("tensors hold 4 MiB in 1 buffers", () -> {
+            Tensor unused = Tensor.zeros(CUDA, DType.F32, Shape.of(1 << 20));
+            Tensor.empty(CUDA, DType.F32, Shape.of(1 << 20, 1 << 20));
+        });
     }
 
     @Test

@@ -96,13 +96,13 @@ public final class Emulator {
         List<Path> sources = new ArrayList<>();
         for (Path folder : List.of(SOURCES, KERNELS)) {
             try (Stream<Path> all = Files.list(folder)) {
-                all.filter(p -> p.toString().matches(".*\\.(cpp|h|cu|cuh|map)"))
+                all.filter(p -> p.toString().matches(".*\\.(cpp|h|cu|cuh)"))
                         .sorted()
                         .forEach(sources::add);
             }
         }
         Path folder = TARGET.resolve(hash(sources));
-        if (Files.exists(folder.resolve("libcublas.so.12"))) {
+        if (Files.exists(folder.resolve("libcublas.so.13"))) {
             return folder;
         }
         run(TARGET, List.of("g++", "--version"));
@@ -130,6 +130,24 @@ public final class Emulator {
             link.add(stem + ".o");
         }
         run(work, link);
+        cublas(work, "12");
+        cublas(work, "13");
+        try {
+            Files.move(work, folder, java.nio.file.StandardCopyOption.ATOMIC_MOVE);
+        } catch (java.nio.file.FileSystemException e) {
+            // Another run may have built the same in the meantime.
+            if (!Files.exists(folder.resolve("libcublas.so.13"))) {
+                throw e;
+            }
+        }
+        return folder;
+    }
+
+    /** A cuBLAS of a major version, whose symbols have the version that JCuda, or what Quern makes of it, asks for. */
+    private static void cublas(Path work, String major) throws IOException, NoCompilerException {
+        String name = "libcublas.so." + major;
+        Path versions = work.resolve(name + ".map");
+        Files.writeString(versions, name + " { global: *; };\n");
         run(
                 work,
                 List.of(
@@ -138,20 +156,11 @@ public final class Emulator {
                         "-O2",
                         "-fPIC",
                         "-shared",
-                        "-Wl,-soname,libcublas.so.12",
-                        "-Wl,--version-script," + SOURCES.resolve("cublas.map"),
+                        "-Wl,-soname," + name,
+                        "-Wl,--version-script," + versions,
                         "-o",
-                        "libcublas.so.12",
+                        name,
                         SOURCES.resolve("cublas.cpp").toString()));
-        try {
-            Files.move(work, folder, java.nio.file.StandardCopyOption.ATOMIC_MOVE);
-        } catch (java.nio.file.FileSystemException e) {
-            // Another run may have built the same in the meantime.
-            if (!Files.exists(folder.resolve("libcublas.so.12"))) {
-                throw e;
-            }
-        }
-        return folder;
     }
 
     /** A source that includes the kernels and registers each by name; the preprocessor finds those that macros make. */

@@ -10,6 +10,7 @@ import java.nio.file.Path;
  * <pre>
  * GpuCheck ops|models FILE          tests tagged gpu
  * GpuCheck memory|gemm|attention FILE   measurements
+ * GpuCheck tf32 FILE                the same products with -Dquern.cuda.tf32=true
  * GpuCheck report FILE              what is in the file, as tables
  * </pre>
  *
@@ -26,11 +27,11 @@ public final class GpuCheck {
         switch (part) {
             case "ops" -> ok = GpuTests.run(part, "gpu & !models", results);
             case "models" -> ok = GpuTests.run(part, "gpu & models", results);
-            case "memory", "gemm", "attention" -> {
+            case "memory", "gemm", "tf32", "attention" -> {
                 GpuBench bench = new GpuBench((CudaBackend) new Device("cuda", 0).backend(), part, results);
                 switch (part) {
                     case "memory" -> bench.memory();
-                    case "gemm" -> bench.products();
+                    case "gemm", "tf32" -> bench.products();
                     default -> bench.attention();
                 }
             }

@@ -42,7 +42,7 @@ final class Engine {
                 in[i] = t == null || fits(t, op.layout(i)) ? t : pack(t, backend);
             }
             for (int i = 0; i < out.length; i++) {
-                out[i] = allocate(backend, specs.get(i));
+                out[i] = allocate(backend, specs.get(i), op);
             }
             if (op instanceof CustomOp custom) {
                 custom.runOnHost(in, out);
@@ -110,15 +110,26 @@ final class Engine {
         }
     }
 
-    static Tensor allocate(Backend backend, Op.Spec spec) {
-        Buffer buffer = backend.allocate(spec.dtype().bytes(spec.shape()));
+    /** @param purpose the operation that has this result, the tensor that this is a copy of, or null; for errors */
+    static Tensor allocate(Backend backend, Op.Spec spec, Object purpose) {
+        Buffer buffer;
+        try {
+            buffer = backend.allocate(spec.dtype().bytes(spec.shape()));
+        } catch (TensorException e) {
+            String what = switch (purpose) {
+                case Op op -> "the result of " + op.name() + ", ";
+                case Tensor t -> "a copy of " + t.describe() + ", ";
+                case null, default -> "";
+            };
+            throw new TensorException(what + spec.dtype() + " " + spec.shape() + ": " + e.getMessage(), e);
+        }
         Scope.adopt(buffer);
         return new Tensor(buffer, spec.dtype(), spec.shape(), 0, spec.shape().strides());
     }
 
     private static Tensor pack(Tensor t, Backend backend) {
         Op.Spec spec = new Op.Spec(t.shape(), t.dtype());
-        Tensor packed = allocate(backend, spec);
+        Tensor packed = allocate(backend, spec, t);
         backend.run(new io.quern.tensor.op.Index.Pack(t), new Tensor[] {t}, new Tensor[] {packed});
         return packed;
     }

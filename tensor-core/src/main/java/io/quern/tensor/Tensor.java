@@ -50,7 +50,7 @@ public final class Tensor implements AutoCloseable {
 
     /** A tensor whose contents are undefined, for operations that fill it. */
     public static Tensor empty(Device device, DType dtype, Shape shape) {
-        return Engine.allocate(device.backend(), new Op.Spec(shape, dtype));
+        return Engine.allocate(device.backend(), new Op.Spec(shape, dtype), null);
     }
 
     public static Tensor full(Device device, DType dtype, Shape shape, double value) {
@@ -388,18 +388,18 @@ public final class Tensor implements AutoCloseable {
         if (device.equals(device())) {
             return this;
         }
+        Tensor t = Engine.allocate(device.backend(), new Op.Spec(shape, dtype), this);
         if (device.equals(Device.CPU)) {
-            Tensor t = empty(device, dtype, shape);
             readInto(t.data());
-            return t;
+        } else if (device().equals(Device.CPU) && packed) {
+            device.backend().write(data(), t.buffer, 0);
+        } else {
+            try (Tensor host = empty(Device.CPU, dtype, shape)) {
+                readInto(host.data());
+                device.backend().write(host.data(), t.buffer, 0);
+            }
         }
-        if (device().equals(Device.CPU) && packed) {
-            return from(device, dtype, shape, data());
-        }
-        try (Tensor host = empty(Device.CPU, dtype, shape)) {
-            readInto(host.data());
-            return from(device, dtype, shape, host.data());
-        }
+        return t;
     }
 
     /** The first elements, for people. */

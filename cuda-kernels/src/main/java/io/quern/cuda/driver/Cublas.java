@@ -3,6 +3,7 @@ package io.quern.cuda.driver;
 import io.quern.tensor.DType;
 import io.quern.tensor.TensorException;
 import java.io.IOException;
+import java.nio.file.Path;
 import jcuda.Pointer;
 import jcuda.jcublas.JCublas2;
 import jcuda.jcublas.cublasHandle;
@@ -36,7 +37,11 @@ public final class Cublas {
     static Cublas open(CudaDevice device, String path) {
         try {
             Libraries.load(path);
-            Driver.loadNatives("jcuda.jcublas.JCublas2");
+            if (isThirteen(path)) {
+                Driver.loadNatives("jcuda.jcublas.JCublas2", CublasNatives.FILE, CublasNatives.forThirteen());
+            } else {
+                Driver.loadNatives("jcuda.jcublas.JCublas2");
+            }
             JCublas2.setExceptionsEnabled(false);
         } catch (UnsatisfiedLinkError | NoClassDefFoundError | IOException | ClassNotFoundException e) {
             throw new TensorException(
@@ -46,7 +51,9 @@ public final class Cublas {
         }
         Cublas c = new Cublas(device);
         device.enter();
-        check(JCublas2.cublasCreate(c.handle), "starting cuBLAS");
+        check(
+                JCublas2.cublasCreate(c.handle),
+                "starting cuBLAS from " + path + " (with a driver for CUDA " + device.driverVersion() + ")");
         check(JCublas2.cublasSetStream(c.handle, new cudaStream_t(device.stream())), "giving cuBLAS a stream");
         // Its own workspace would become an allocation within each graph.
         long workspace = device.allocate(WORKSPACE);
@@ -56,6 +63,10 @@ public final class Cublas {
                     "giving cuBLAS a workspace");
         }
         return c;
+    }
+
+    private static boolean isThirteen(String path) {
+        return Path.of(path).getFileName().toString().startsWith("libcublas.so.13");
     }
 
     /** One operand: whether it is transposed when read column by column, its leading dimension, its distance in a batch. */

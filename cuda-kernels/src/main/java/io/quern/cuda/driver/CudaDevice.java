@@ -94,6 +94,15 @@ public final class CudaDevice {
         return name + ", sm_" + capability + ", " + (totalMemory >> 20) + " MiB, driver for CUDA " + driver.version();
     }
 
+    /** Of the card, such as {@code NVIDIA H200}. */
+    public String name() {
+        return name;
+    }
+
+    String driverVersion() {
+        return driver.version();
+    }
+
     /** Where kernels report faults, as they see it. */
     public long faultAddress() {
         return faultAddress;

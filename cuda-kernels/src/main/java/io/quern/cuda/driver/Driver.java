@@ -63,8 +63,8 @@ public final class Driver {
 
     /** What was looked for and what was found, in a line. */
     public String libraries() {
-        return "libcuda: " + (libcuda.isThere() ? libcuda.path() : "not found") + "; cuBLAS 12: "
-                + (cublas.isThere() ? cublas.path() : "not found, own kernels instead");
+        return "libcuda: " + (libcuda.isThere() ? libcuda.path() : "not found") + "; cuBLAS: "
+                + (cublas.isThere() ? cublas.path() : "neither 12 nor 13 was found, own kernels instead");
     }
 
     boolean hasCublas() {
@@ -83,13 +83,14 @@ public final class Driver {
     private static Driver probe() {
         Libraries.Found cublas = Libraries.find(
                 "quern.cuda.cublas",
-                "libcublas.so.12",
+                List.of("libcublas.so.12", "libcublas.so.13"),
                 "/usr/local/cuda/lib64",
                 "/usr/local/cuda-12/lib64",
+                "/usr/local/cuda-13/lib64",
                 "/usr/lib/x86_64-linux-gnu");
         Libraries.Found libcuda = Libraries.find(
                 "quern.cuda.driver",
-                "libcuda.so.1",
+                List.of("libcuda.so.1"),
                 "/usr/lib/x86_64-linux-gnu",
                 "/usr/lib64",
                 "/usr/lib/wsl/lib",
@@ -152,16 +153,25 @@ public final class Driver {
         return new Driver(libcuda, cublas, problem, 0, 0);
     }
 
+    static void loadNatives(String className) throws IOException, ClassNotFoundException {
+        loadNatives(className, null, null);
+    }
+
     /**
      * Initialises a class of JCuda's. Its loader puts a native library into java.io.tmpdir unless a file of that name lies
      * there already, and loads what it finds; so it is given a folder of our own, which is deleted once it is loaded.
+     *
+     * @param file the library, if it is to be another than the one in the jar
      */
-    static void loadNatives(String className) throws IOException, ClassNotFoundException {
+    static void loadNatives(String className, String file, byte[] library) throws IOException, ClassNotFoundException {
         Path folder = Files.createTempDirectory(
                 "quern-cuda-", PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
         String before = System.getProperty("java.io.tmpdir");
         System.setProperty("java.io.tmpdir", folder.toString());
         try {
+            if (file != null) {
+                Files.write(folder.resolve(file), library);
+            }
             Class.forName(className, true, Driver.class.getClassLoader());
         } finally {
             System.setProperty("java.io.tmpdir", before);
