@@ -32,6 +32,7 @@ public final class Main {
             TokenizerCommand.class,
             ShowCommand.class,
             QuantizeCommand.class,
+            VerifyCommand.class,
             BenchCommand.class,
             DoctorCommand.class);
 

@@ -49,6 +49,10 @@ final class Engine {
             } else {
                 backend.run(op, in, out);
             }
+            OpTrace.Listener listener = OpTrace.listener();
+            if (listener != null) {
+                OpTrace.tell(listener, op, in, out);
+            }
             done = true;
         } finally {
             for (int i = 0; i < in.length; i++) {

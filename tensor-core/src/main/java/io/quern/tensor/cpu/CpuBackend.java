@@ -10,16 +10,18 @@ import java.lang.foreign.MemorySegment;
 
 /** The CPU device: a pool of off-heap memory and a set of kernels. */
 final class CpuBackend implements Backend {
+    private final Device device;
     private final Kernels kernels;
     private final CpuPool pool = new CpuPool();
 
-    CpuBackend(Kernels kernels) {
+    CpuBackend(Device device, Kernels kernels) {
+        this.device = device;
         this.kernels = kernels;
     }
 
     @Override
     public Device device() {
-        return Device.CPU;
+        return device;
     }
 
     @Override

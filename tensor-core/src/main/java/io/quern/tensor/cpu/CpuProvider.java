@@ -1,5 +1,6 @@
 package io.quern.tensor.cpu;
 
+import io.quern.tensor.Device;
 import io.quern.tensor.TensorException;
 import io.quern.tensor.spi.Backend;
 import io.quern.tensor.spi.BackendProvider;
@@ -16,6 +17,6 @@ public final class CpuProvider implements BackendProvider {
         if (index != 0) {
             throw new TensorException("there is one CPU device, cpu; found cpu:" + index);
         }
-        return new CpuBackend(Kernels.select());
+        return new CpuBackend(Device.CPU, Kernels.select());
     }
 }

@@ -56,6 +56,12 @@ public final class EncoderDir {
         return new EncoderDir(folder, ConfigJson.read(json));
     }
 
+    /** Whether a folder holds an encoder. */
+    public static boolean isOne(Path folder) {
+        Path file = folder.resolve(CONFIG);
+        return Files.exists(file) && BertConfig.describes(ConfigJson.read(file));
+    }
+
     /**
      * Opens what a user names: a folder, or {@code org/name} in Hugging Face's cache.
      *
