@@ -27,6 +27,8 @@ public final class Main {
             TrainCommand.class,
             EvalCommand.class,
             ClassifyCommand.class,
+            EmbedCommand.class,
+            SearchCommand.class,
             AttentionCommand.class,
             ReconstructCommand.class,
             TokenizerCommand.class,

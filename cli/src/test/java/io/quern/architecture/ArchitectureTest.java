@@ -37,6 +37,7 @@ class ArchitectureTest {
             "io.quern.transformer.model",
             "io.quern.transformer.text",
             "io.quern.transformer.generate",
+            "io.quern.transformer.embed",
             "io.quern.transformer.hub");
     private static final Set<String> VISION =
             Set.of("io.quern.vision", "io.quern.vision.model", "io.quern.vision.data");

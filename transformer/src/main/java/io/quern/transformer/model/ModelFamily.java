@@ -35,8 +35,8 @@ public record ModelFamily(String modelType, List<String> architectures, Function
             }
         }
         if (BertConfig.describes(json)) {
-            throw new TensorException(
-                    json.file() + ": a BERT does not continue texts; open the folder as an encoder" + " (EncoderDir)");
+            throw new TensorException(json.file() + ": a BERT does not continue texts; open the folder as an encoder"
+                    + " (quern embed, quern search; EncoderDir, TextEmbedder)");
         }
         throw new TensorException(json.file() + ": the architecture "
                 + (architectures.isEmpty()
