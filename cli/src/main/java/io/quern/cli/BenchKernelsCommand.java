@@ -25,7 +25,7 @@ import picocli.CommandLine.Option;
         description = {
             "Measure operations in shapes of GPT-2, ViT-B and MiniLM against this machine's measured limits.",
             "The fraction is that of the roof above the operation: peak arithmetic, or memory at its intensity.",
-            "Where caches hold the operands it can exceed 100 %."
+            "Where caches hold the operands it can exceed 100 %%."
         },
         sortOptions = false)
 final class BenchKernelsCommand implements Callable<Integer> {

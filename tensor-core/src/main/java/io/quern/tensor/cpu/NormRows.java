@@ -97,6 +97,26 @@ final class NormRows {
         FloatVector s = FloatVector.broadcast(F, rstd);
         FloatVector minus = FloatVector.broadcast(F, -meanGH);
         int i = 0;
+        // As in layer(): too long to be inlined.
+        for (; i <= c - 4 * L; i += 4 * L) {
+            FloatVector h0 = load(x + 4L * i).sub(m).mul(s);
+            FloatVector g0 = load(dy + 4L * i).mul(load(weight + 4L * i)).sub(meanG);
+            h0.fma(minus, g0).mul(s).intoMemorySegment(ALL, dx + 4L * i, ORDER);
+            FloatVector h1 = load(x + 4L * (i + L)).sub(m).mul(s);
+            FloatVector g1 =
+                    load(dy + 4L * (i + L)).mul(load(weight + 4L * (i + L))).sub(meanG);
+            h1.fma(minus, g1).mul(s).intoMemorySegment(ALL, dx + 4L * (i + L), ORDER);
+            FloatVector h2 = load(x + 4L * (i + 2 * L)).sub(m).mul(s);
+            FloatVector g2 = load(dy + 4L * (i + 2 * L))
+                    .mul(load(weight + 4L * (i + 2 * L)))
+                    .sub(meanG);
+            h2.fma(minus, g2).mul(s).intoMemorySegment(ALL, dx + 4L * (i + 2 * L), ORDER);
+            FloatVector h3 = load(x + 4L * (i + 3 * L)).sub(m).mul(s);
+            FloatVector g3 = load(dy + 4L * (i + 3 * L))
+                    .mul(load(weight + 4L * (i + 3 * L)))
+                    .sub(meanG);
+            h3.fma(minus, g3).mul(s).intoMemorySegment(ALL, dx + 4L * (i + 3 * L), ORDER);
+        }
         for (; i <= c - L; i += L) {
             FloatVector h = load(x + 4L * i).sub(m).mul(s);
             FloatVector g = load(dy + 4L * i).mul(load(weight + 4L * i)).sub(meanG);

@@ -35,6 +35,21 @@ final class RowKernels {
         FloatVector c = FloatVector.zero(F);
         FloatVector d = FloatVector.zero(F);
         int i = 0;
+        // Twelve vectors in a round make the method too long to be inlined: inside long callers, vectors were boxed.
+        for (; i <= n - 12 * L; i += 12 * L) {
+            a = a.add(load(x + 4L * i));
+            b = b.add(load(x + 4L * (i + L)));
+            c = c.add(load(x + 4L * (i + 2 * L)));
+            d = d.add(load(x + 4L * (i + 3 * L)));
+            a = a.add(load(x + 4L * (i + 4 * L)));
+            b = b.add(load(x + 4L * (i + 5 * L)));
+            c = c.add(load(x + 4L * (i + 6 * L)));
+            d = d.add(load(x + 4L * (i + 7 * L)));
+            a = a.add(load(x + 4L * (i + 8 * L)));
+            b = b.add(load(x + 4L * (i + 9 * L)));
+            c = c.add(load(x + 4L * (i + 10 * L)));
+            d = d.add(load(x + 4L * (i + 11 * L)));
+        }
         for (; i <= n - 4 * L; i += 4 * L) {
             a = a.add(load(x + 4L * i));
             b = b.add(load(x + 4L * (i + L)));
@@ -61,6 +76,25 @@ final class RowKernels {
         FloatVector b = FloatVector.zero(F);
         FloatVector s = FloatVector.broadcast(F, shift);
         int i = 0;
+        // As long as it is for the reason given in sumBlock.
+        for (; i <= n - 8 * L; i += 8 * L) {
+            FloatVector u0 = load(x + 4L * i).sub(s);
+            FloatVector v0 = load(x + 4L * (i + L)).sub(s);
+            a = u0.fma(u0, a);
+            b = v0.fma(v0, b);
+            FloatVector u1 = load(x + 4L * (i + 2 * L)).sub(s);
+            FloatVector v1 = load(x + 4L * (i + 3 * L)).sub(s);
+            a = u1.fma(u1, a);
+            b = v1.fma(v1, b);
+            FloatVector u2 = load(x + 4L * (i + 4 * L)).sub(s);
+            FloatVector v2 = load(x + 4L * (i + 5 * L)).sub(s);
+            a = u2.fma(u2, a);
+            b = v2.fma(v2, b);
+            FloatVector u3 = load(x + 4L * (i + 6 * L)).sub(s);
+            FloatVector v3 = load(x + 4L * (i + 7 * L)).sub(s);
+            a = u3.fma(u3, a);
+            b = v3.fma(v3, b);
+        }
         for (; i <= n - 2 * L; i += 2 * L) {
             FloatVector u = load(x + 4L * i).sub(s);
             FloatVector v = load(x + 4L * (i + L)).sub(s);
