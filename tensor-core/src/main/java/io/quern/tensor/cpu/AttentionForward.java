@@ -141,9 +141,11 @@ final class AttentionForward {
             }
             float s = SoftmaxRow.exp(p, at, padded, top);
             if (max[r] != top) {
-                float shrink = (float) Math.exp(max[r] - top);
-                sum[r] *= shrink;
-                SoftmaxRow.scale(o, r * wide, wide, shrink);
+                if (max[r] != Float.NEGATIVE_INFINITY) { // else there is nothing to shrink
+                    float shrink = (float) Math.exp(max[r] - top);
+                    sum[r] *= shrink;
+                    SoftmaxRow.scale(o, r * wide, wide, shrink);
+                }
                 max[r] = top;
             }
             sum[r] += s;
