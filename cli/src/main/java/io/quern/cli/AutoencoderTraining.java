@@ -13,6 +13,7 @@ import io.quern.vision.data.Damage;
 import io.quern.vision.data.ImageBatches;
 import io.quern.vision.data.ImageSet;
 import io.quern.vision.data.ImageSplit;
+import io.quern.vision.data.RandAugment;
 import io.quern.vision.model.Autoencoder;
 import io.quern.vision.model.AutoencoderConfig;
 import java.nio.file.Path;
@@ -60,7 +61,7 @@ final class AutoencoderTraining extends ImageTraining<Autoencoder, AutoencoderBa
 
     @Override
     Augmentation augmentation() {
-        return options.augmentation(0, 0, false);
+        return options.augmentation(0, 0, false, RandAugment.NONE);
     }
 
     @Override

@@ -36,4 +36,19 @@ final class ClassifierOptions {
             names = {"--cutmix"},
             description = "Cut rectangles of other pictures into them.")
     boolean cutmix;
+
+    @Option(
+            names = {"--randaugment"},
+            paramLabel = "N",
+            defaultValue = "0",
+            description = "Change training pictures by so many of RandAugment's fourteen changes."
+                    + " Default: ${DEFAULT-VALUE}.")
+    int randAugment;
+
+    @Option(
+            names = {"--magnitude"},
+            paramLabel = "X",
+            defaultValue = "0.3",
+            description = "Strength of these changes, 0 to 1. Default: ${DEFAULT-VALUE}.")
+    double magnitude;
 }

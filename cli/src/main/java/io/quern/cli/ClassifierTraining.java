@@ -11,6 +11,7 @@ import io.quern.vision.data.Augmentation;
 import io.quern.vision.data.ImageBatch;
 import io.quern.vision.data.ImageBatches;
 import io.quern.vision.data.ImageSplit;
+import io.quern.vision.data.RandAugment;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -20,7 +21,8 @@ import picocli.CommandLine.Model.CommandSpec;
 
 /** A run of {@code train vit} or {@code train cnn}. */
 final class ClassifierTraining extends ImageTraining<ImageModel, ImageBatch> {
-    private static final List<String> OWN = List.of("smoothing", "erase", "mixup", "cutmix");
+    private static final List<String> OWN =
+            List.of("smoothing", "erase", "mixup", "cutmix", "randaugment", "magnitude");
 
     private final ClassifierOptions own;
     private final Function<ImageSplit, ImageModelConfig> config;
@@ -54,7 +56,8 @@ final class ClassifierTraining extends ImageTraining<ImageModel, ImageBatch> {
 
     @Override
     Augmentation augmentation() {
-        return options.augmentation(own.erase, own.mixup, own.cutmix);
+        RandAugment random = own.randAugment == 0 ? RandAugment.NONE : new RandAugment(own.randAugment, own.magnitude);
+        return options.augmentation(own.erase, own.mixup, own.cutmix, random);
     }
 
     @Override

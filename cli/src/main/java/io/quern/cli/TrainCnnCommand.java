@@ -2,6 +2,7 @@ package io.quern.cli;
 
 import io.quern.vision.data.ImageSet;
 import io.quern.vision.model.LeNetConfig;
+import io.quern.vision.model.ResNetConfig;
 import java.io.IOException;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -13,9 +14,14 @@ import picocli.CommandLine.Spec;
 /** Trains a convolutional network on pictures. */
 @Command(
         name = "cnn",
-        description = "Train LeNet-5 on pictures. Ctrl-C saves and ends; --resume goes on.",
+        description = "Train LeNet-5 or a residual network on pictures. Ctrl-C saves and ends; --resume goes on.",
         sortOptions = false)
 final class TrainCnnCommand implements Callable<Integer> {
+    private enum Architecture {
+        LENET,
+        RESNET
+    }
+
     @Mixin
     private CommonOptions common;
 
@@ -29,8 +35,16 @@ final class TrainCnnCommand implements Callable<Integer> {
     private ClassifierOptions classifier;
 
     @Option(
+            names = {"--arch"},
+            paramLabel = "lenet|resnet",
+            defaultValue = "LENET",
+            description = "LeNet-5, or a small residual network: three stages of two blocks, 16 to 64 planes."
+                    + " Default: lenet.")
+    private Architecture architecture;
+
+    @Option(
             names = {"--tanh"},
-            description = "tanh units and mean pooling, as in 1998, instead of ReLU and maximum pooling.")
+            description = "Of lenet: tanh units and mean pooling, as in 1998, instead of ReLU and maximum pooling.")
     private boolean tanh;
 
     @Spec
@@ -44,9 +58,14 @@ final class TrainCnnCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
+        if (architecture == Architecture.RESNET && (tanh || classifier.dropout != 0)) {
+            throw new Errors.UsageException("--tanh and --dropout are LeNet-5's; leave them out, or --arch resnet");
+        }
         return new ClassifierTraining(options, classifier, common, spec, output, data -> {
                     ImageSet set = data.train();
-                    return new LeNetConfig(set.width(), set.channels(), tanh, classifier.dropout, set.labels());
+                    return architecture == Architecture.RESNET
+                            ? ResNetConfig.small(set.width(), set.channels(), set.labels())
+                            : new LeNetConfig(set.width(), set.channels(), tanh, classifier.dropout, set.labels());
                 })
                 .run(deviceOptions);
     }

@@ -1,6 +1,7 @@
 package io.quern.cli;
 
 import io.quern.vision.data.Augmentation;
+import io.quern.vision.data.RandAugment;
 import java.nio.file.Path;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -130,8 +131,8 @@ final class TrainImageOptions {
     boolean resume;
 
     /** With these of classifiers, whose batches are mixed. */
-    Augmentation augmentation(double erase, double mixup, boolean cutmix) {
-        Augmentation asked = new Augmentation(shift, rotate, zoom, flip, erase, mixup, cutmix);
+    Augmentation augmentation(double erase, double mixup, boolean cutmix, RandAugment random) {
+        Augmentation asked = new Augmentation(shift, rotate, zoom, flip, erase, mixup, cutmix, random);
         return asked.equals(Augmentation.NONE) ? Augmentation.NONE : asked;
     }
 }

@@ -167,6 +167,17 @@ class ImageCommandsTest {
     }
 
     @Test
+    void aResidualNetworkTrainsOnChangedPictures() throws IOException {
+        Run trained = train("cnn", "--arch", "resnet", "--epochs", "2", "--randaugment", "1", "--magnitude", "0.1");
+        assertEquals(0, trained.code, trained.err);
+        assertEquals(
+                "quern_resnet", trained.json().get("model").get("model_type").asText());
+        Run measured = quern("eval", "-m", path("out"), "--images", path("data"), "--json");
+        assertEquals(0, measured.code, measured.err);
+        assertEquals(2, train("cnn", "--arch", "resnet", "--tanh").code);
+    }
+
+    @Test
     void anAutoencoderIsTrainedMeasuredAndShown() throws IOException {
         Run trained = train("autoencoder", "--epochs", "4", "--hidden", "32,16", "--codes", "2");
         assertEquals(0, trained.code, trained.err);

@@ -13,10 +13,24 @@ import io.quern.tensor.TensorException;
  * @param erase probability with which a rectangle of 2 % to 20 % of the area is filled with noise (random erasing)
  * @param mixup parameter of mixup's Beta distribution, 0 for none
  * @param cutmix whether batches that are not mixed up get a rectangle of another picture instead
+ * @param random further changes, between moving and erasing
  */
 public record Augmentation(
-        double shift, double rotate, double zoom, boolean flip, double erase, double mixup, boolean cutmix) {
+        double shift,
+        double rotate,
+        double zoom,
+        boolean flip,
+        double erase,
+        double mixup,
+        boolean cutmix,
+        RandAugment random) {
     public static final Augmentation NONE = new Augmentation(0, 0, 0, false, 0, 0, false);
+
+    /** Without {@link RandAugment}. */
+    public Augmentation(
+            double shift, double rotate, double zoom, boolean flip, double erase, double mixup, boolean cutmix) {
+        this(shift, rotate, zoom, flip, erase, mixup, cutmix, RandAugment.NONE);
+    }
 
     public Augmentation {
         if (!(shift >= 0 && rotate >= 0 && rotate <= 180 && zoom >= 0 && zoom < 1)
@@ -62,6 +76,7 @@ public record Augmentation(
                 }
             }
         }
+        random.apply(to, at, set.channels(), h, w, rng);
         if (erase > 0 && rng.nextFloat() < erase) {
             erase(set, rng, to, at);
         }

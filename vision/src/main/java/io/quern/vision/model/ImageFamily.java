@@ -10,7 +10,7 @@ public final class ImageFamily {
     /** Whether this is the configuration of an image model. */
     public static boolean supports(ConfigJson json) {
         String type = json.string("model_type", "");
-        return type.equals(VitConfig.TYPE) || type.equals(LeNetConfig.TYPE);
+        return type.equals(VitConfig.TYPE) || type.equals(LeNetConfig.TYPE) || type.equals(ResNetConfig.TYPE);
     }
 
     /**
@@ -22,7 +22,8 @@ public final class ImageFamily {
         return switch (json.string("model_type", "")) {
             case VitConfig.TYPE -> VitConfig.read(json);
             case LeNetConfig.TYPE -> LeNetConfig.read(json);
-            default -> throw json.unexpected("model_type", "an image model: vit or lenet");
+            case ResNetConfig.TYPE -> ResNetConfig.read(json);
+            default -> throw json.unexpected("model_type", "a classifier of pictures: vit, lenet or quern_resnet");
         };
     }
 }
