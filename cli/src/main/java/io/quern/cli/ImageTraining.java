@@ -178,11 +178,12 @@ abstract class ImageTraining<M extends Module, B> {
             if (!common.quiet) {
                 trainer.listen(Progress.onStderr(50));
             }
-            if (options.resume) {
-                trainer.resume(options.out.resolve(Trainer.STATE_FILE));
-            }
-            LossChart.prepare();
-            try (Interrupt _ = Interrupt.install(trainer::stop)) {
+            try (TrainShared.Copies _ = options.shared.configure(trainer, adamW.params());
+                    Interrupt _ = Interrupt.install(trainer::stop)) {
+                if (options.resume) {
+                    trainer.resume(options.out.resolve(Trainer.STATE_FILE));
+                }
+                LossChart.prepare();
                 TrainResult result = trainer.run();
                 return report(model, result, measure(model, data, held), device);
             }

@@ -4,8 +4,10 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.quern.nn.Init;
+import io.quern.nn.TrainingMode;
 import io.quern.tensor.DType;
 import io.quern.tensor.Device;
+import io.quern.tensor.Tensor;
 import io.quern.train.EventLog;
 import io.quern.train.LrFinder;
 import io.quern.train.Progress;
@@ -58,6 +60,8 @@ final class TrainGptCommand implements Callable<Integer> {
             "weight-decay",
             "beta2",
             "clip",
+            "smoothing",
+            "recompute",
             "seed",
             "validation",
             "eval-every",
@@ -166,6 +170,7 @@ final class TrainGptCommand implements Callable<Integer> {
         double tokensPerCharacter = validation.length / Math.max(1.0, text.codePointCount(cut, text.length()));
         try (CausalLanguageModel model = model(tokenizer)) {
             model.moveTo(device);
+            model.setRecompute(options.recompute);
             int context = model.contextLength();
             note("model: " + model.parameterCount() + " parameters, context " + context + ", vocabulary "
                     + model.vocabSize());
@@ -186,8 +191,7 @@ final class TrainGptCommand implements Callable<Integer> {
             try (Optimizer optimizer =
                             options.optimizer.create(model, options.weightDecay, options.momentum, options.beta2);
                     EventLog log = new EventLog(options.out.resolve("log.jsonl"))) {
-                Trainer<Batch> trainer = Trainer.of(
-                                model, b -> model.loss(b.inputs(), b.targets()), batches, optimizer, schedule(steps))
+                Trainer<Batch> trainer = Trainer.of(model, b -> loss(model, b), batches, optimizer, schedule(steps))
                         .steps(steps)
                         .accumulate(options.accumulate)
                         .seed(options.seed)
@@ -202,10 +206,12 @@ final class TrainGptCommand implements Callable<Integer> {
                         trainer.sample(() -> sample(model, tokenizer), options.sampleEvery);
                     }
                 }
-                if (options.resume) {
-                    trainer.resume(options.out.resolve(Trainer.STATE_FILE));
+                try (TrainShared.Copies _ = shared.configure(trainer, optimizer.params())) {
+                    if (options.resume) {
+                        trainer.resume(options.out.resolve(Trainer.STATE_FILE));
+                    }
+                    return run(trainer, record, tokensPerCharacter);
                 }
-                return run(trainer, record, tokensPerCharacter);
             }
         }
     }
@@ -215,8 +221,7 @@ final class TrainGptCommand implements Callable<Integer> {
                 options.optimizer.create(model, options.weightDecay, options.momentum, options.beta2)) {
             LrFinder.Result found = LrFinder.find(
                     schedule -> {
-                        Trainer<Batch> trainer = Trainer.of(
-                                        model, b -> model.loss(b.inputs(), b.targets()), batches, optimizer, schedule)
+                        Trainer<Batch> trainer = Trainer.of(model, b -> loss(model, b), batches, optimizer, schedule)
                                 .accumulate(options.accumulate)
                                 .seed(options.seed)
                                 .clip(options.clip);
@@ -316,6 +321,12 @@ final class TrainGptCommand implements Callable<Integer> {
                 .generate(GenerationRequest.of(prompt, config))
                 .first()
                 .text();
+    }
+
+    /** Smoothed in training only, so that validation losses can be compared. */
+    private Tensor loss(CausalLanguageModel model, Batch b) {
+        double smoothing = TrainingMode.current() == null ? 0 : options.smoothing;
+        return model.loss(b.inputs(), b.targets(), smoothing);
     }
 
     private Schedule schedule(long steps) {

@@ -162,6 +162,20 @@ final class TrainGptOptions {
     double clip;
 
     @Option(
+            names = {"--smoothing"},
+            paramLabel = "X",
+            defaultValue = "0",
+            description = "Label smoothing of the training loss. Default: ${DEFAULT-VALUE}.")
+    double smoothing;
+
+    @Option(
+            names = {"--recompute"},
+            description =
+                    "Compute the inside of blocks again in the backward pass instead of keeping it: less memory for"
+                            + " more time, the same weights.")
+    boolean recompute;
+
+    @Option(
             names = {"--seed"},
             paramLabel = "N",
             defaultValue = "1337",

@@ -1,13 +1,28 @@
 package io.quern.cli;
 
+import io.quern.nn.Param;
+import io.quern.train.Snapshot;
+import io.quern.train.Trainer;
+import io.quern.train.WeightAverage;
 import io.quern.train.optim.Schedule;
 import java.util.List;
+import java.util.Map;
 import picocli.CommandLine.Option;
 
 /** What every {@code train} command can be told, whatever it trains. */
 final class TrainShared {
     /** The options that a resumed run takes over from the one before it. */
-    static final List<String> LASTING = List.of("schedule", "gamma", "step-every", "decay-steps", "lr-patience");
+    static final List<String> LASTING = List.of(
+            "schedule",
+            "gamma",
+            "step-every",
+            "decay-steps",
+            "lr-patience",
+            "clip-value",
+            "l1",
+            "ema",
+            "eval-ema",
+            "patience");
 
     @Option(
             names = {"--schedule"},
@@ -46,6 +61,40 @@ final class TrainShared {
                     "Validations without a better loss before plateau reduces the rate. Default: ${DEFAULT-VALUE}.")
     int lrPatience;
 
+    @Option(
+            names = {"--clip-value"},
+            paramLabel = "X",
+            description = "Bring every element of the gradient into [-X, X], before its norm is clipped.")
+    Double clipValue;
+
+    @Option(
+            names = {"--l1"},
+            paramLabel = "X",
+            defaultValue = "0",
+            description = "Add X times the sum of absolute weights of matrices and embeddings to the loss."
+                    + " Default: ${DEFAULT-VALUE}.")
+    double l1;
+
+    @Option(
+            names = {"--ema"},
+            paramLabel = "X",
+            description = "Keep a moving average of the weights with this decay, such as 0.999, and save a model of it"
+                    + " in average/.")
+    Double ema;
+
+    @Option(
+            names = {"--eval-ema"},
+            description = "Validate the averaged weights, and keep them as the best ones.")
+    boolean evalEma;
+
+    @Option(
+            names = {"--patience"},
+            paramLabel = "N",
+            description =
+                    "End after N validations without a smaller loss; the model is then the best one. Default: go on"
+                            + " to the last update.")
+    Integer patience;
+
     /**
      * The schedule asked for; all but nanoGPT's cosine are as PyTorch and transformers define them, with nanoGPT's warm-up,
      * whose first rate is not 0.
@@ -71,6 +120,53 @@ final class TrainShared {
             case plateau -> plateau(lr, minLr);
         };
         return after.warmup(warm, lr / (warm + 1));
+    }
+
+    /** Copies of weights that a run keeps. */
+    record Copies(WeightAverage average, Snapshot best) implements AutoCloseable {
+        @Override
+        public void close() {
+            if (average != null) {
+                average.close();
+            }
+            if (best != null) {
+                best.close();
+            }
+        }
+    }
+
+    /** Sets a trainer up as these options say; the copies must be closed after the run. */
+    Copies configure(Trainer<?> trainer, Map<String, Param> trained) {
+        check();
+        trainer.l1(l1);
+        if (clipValue != null) {
+            trainer.clipValues(clipValue);
+        }
+        WeightAverage average = ema == null ? null : new WeightAverage(trained, ema);
+        if (average != null) {
+            trainer.average(average, evalEma);
+        }
+        Snapshot best = patience == null ? null : new Snapshot(trained);
+        if (best != null) {
+            trainer.stopEarly(patience).restoreBest(best);
+        }
+        return new Copies(average, best);
+    }
+
+    private void check() {
+        if (clipValue != null && !(clipValue > 0) || !(l1 >= 0)) {
+            throw new Errors.UsageException(
+                    "--clip-value must be above 0 and --l1 0 or more, not " + clipValue + " and " + l1);
+        }
+        if (ema != null && !(ema > 0 && ema < 1)) {
+            throw new Errors.UsageException("--ema must be between 0 and 1, not " + ema);
+        }
+        if (evalEma && ema == null) {
+            throw new Errors.UsageException("--eval-ema needs --ema");
+        }
+        if (patience != null && patience < 1) {
+            throw new Errors.UsageException("--patience must be 1 or more, not " + patience);
+        }
     }
 
     private Schedule exponential(double lr, double minLr, long steps) {

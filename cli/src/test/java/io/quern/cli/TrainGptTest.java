@@ -117,7 +117,12 @@ class TrainGptTest {
                 "--schedule wsd --decay-steps 0",
                 "--lr 0",
                 "--schedule zigzag",
-                "--find-lr --resume"
+                "--find-lr --resume",
+                "--clip-value 0",
+                "--l1 -1",
+                "--ema 1",
+                "--eval-ema",
+                "--patience 0"
             })
     void settingsWithoutASenseAreUsageErrors(String options) {
         Run run = start(options + " --steps 2");
@@ -137,5 +142,36 @@ class TrainGptTest {
         assertFalse(Files.exists(out.resolve("log.jsonl")));
         assertFalse(Files.exists(out.resolve("model.safetensors")));
         start("--steps 1 --warmup 0").json();
+    }
+
+    @Test
+    void recomputingChangesNothingButTheMemory() throws IOException {
+        String same = "--dropout 0.2 --smoothing 0.1 --accumulate 2 --steps 3 ";
+        double kept = start(same).json().get("val_loss").doubleValue();
+        out = folder.resolve("other");
+        assertEquals(kept, start(same + "--recompute").json().get("val_loss").doubleValue());
+    }
+
+    @Test
+    void regularisationIsPartOfTheRunThatIsResumed() throws IOException {
+        String options =
+                "--schedule constant --warmup 0 --clip-value 0.05 --l1 1e-4 --ema 0.9 --eval-ema --smoothing 0.1"
+                        + " --eval-every 2 ";
+        double whole = start(options + "--steps 4").json().get("val_loss").doubleValue();
+        assertTrue(Files.exists(out.resolve("average/model.safetensors")));
+        out = folder.resolve("other");
+        start(options + "--steps 2").json();
+        assertEquals(whole, train("--resume --steps 4").json().get("val_loss").doubleValue());
+    }
+
+    /** At such a rate the model only gets worse. */
+    @Test
+    void patienceEndsARunWithItsBestModel() throws IOException {
+        JsonNode run = start("--patience 2 --lr 5 --warmup 0 --schedule constant --eval-every 1 --steps 60")
+                .json();
+        assertTrue(run.get("step").asInt() < 60, run.toString());
+        assertFalse(run.get("stopped").asBoolean());
+        byte[] best = Files.readAllBytes(out.resolve("best/model.safetensors"));
+        assertArrayEquals(best, Files.readAllBytes(out.resolve("model.safetensors")));
     }
 }

@@ -1,5 +1,8 @@
 package io.quern.nn;
 
+import io.quern.tensor.Tensor;
+import java.util.function.UnaryOperator;
+
 /**
  * Says that code runs for training, so that dropout drops, and where its random numbers come from. Bound to a region of
  * code, so that it cannot stay switched on; outside, modules behave as for inference.
@@ -29,6 +32,18 @@ public final class TrainingMode {
     /** The mode of this thread, or null where code runs for inference. */
     public static TrainingMode current() {
         return CURRENT.isBound() ? CURRENT.get() : null;
+    }
+
+    /** A function that draws the same random numbers whenever it is called: those that come next now. */
+    UnaryOperator<Tensor> repeatable(UnaryOperator<Tensor> body) {
+        long from = stream;
+        return x -> {
+            TrainingMode again = new TrainingMode(seed, 0);
+            again.stream = from;
+            Tensor y = ScopedValue.where(CURRENT, again).call(() -> body.apply(x));
+            stream = Math.max(stream, again.stream);
+            return y;
+        };
     }
 
     public long seed() {

@@ -7,6 +7,7 @@ import io.quern.tensor.spi.Buffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.UnaryOperator;
 
 /**
  * Reverse-mode automatic differentiation: records the operations that depend on a leaf (a tensor with
@@ -132,7 +133,20 @@ public final class Tape {
     private final ArrayList<Node> nodes = new ArrayList<>();
     private final java.util.IdentityHashMap<Tensor, Slot> leaves = new java.util.IdentityHashMap<>();
 
-    private Tape() {}
+    /** The tape whose {@link #recompute} this one serves, or null. */
+    private final Tape outer;
+
+    /** Whether nothing is recorded, but results of the outer tape are refused all the same. */
+    private final boolean blind;
+
+    private Tape() {
+        this(null, false);
+    }
+
+    private Tape(Tape outer, boolean blind) {
+        this.outer = outer;
+        this.blind = blind;
+    }
 
     /** Runs {@code body} without recording, whatever encloses it. */
     public static <R, X extends Throwable> R noGrad(ScopedValue.CallableOp<? extends R, X> body) throws X {
@@ -141,7 +155,8 @@ public final class Tape {
 
     /** Whether operations on leaves are being recorded now. */
     public static boolean isRecording() {
-        return CURRENT.orElse(OFF) != OFF;
+        Tape tape = CURRENT.orElse(OFF);
+        return tape != OFF && !tape.blind;
     }
 
     /**
@@ -162,6 +177,54 @@ public final class Tape {
         });
     }
 
+    /**
+     * The result of {@code body}, whose intermediate tensors are not kept for the gradients but computed again when those are
+     * needed: less memory for more time. The body must do the same every time it is called, and depend on no other result
+     * of recorded operations than its argument; parameters may be used freely. Without a tape, just the body. Source: Chen
+     * et al., "Training deep nets with sublinear memory cost" (2016).
+     */
+    public static Tensor recompute(Tensor x, UnaryOperator<Tensor> body) {
+        if (!isRecording()) {
+            return body.apply(x);
+        }
+        Tape tape = CURRENT.get();
+        Tensor y =
+                ScopedValue.where(CURRENT, new Tape(tape, true)).call(() -> Scope.tidy(() -> body.apply(x.detach())));
+        Tensor result = y.requiresGrad() ? y.detach() : y;
+        tape.record(new Recomputed(tape, x, body), result);
+        return result;
+    }
+
+    /**
+     * Runs {@code body} on {@code x} again, now recording, and walks back from {@code dy}. Gradients of leaves that the body
+     * uses are added to this tape's; that of x is returned, null if the result does not depend on it.
+     */
+    Tensor again(Tensor x, UnaryOperator<Tensor> body, Tensor dy) {
+        Tape inner = new Tape(this, false);
+        try {
+            Tensor in = x.detach().requireGrad();
+            Tensor y = ScopedValue.where(CURRENT, inner).call(() -> Scope.tidy(() -> body.apply(in)));
+            if (!inner.follows(y)) {
+                return null;
+            }
+            inner.slot(y).set(dy, false);
+            noGrad(() -> {
+                inner.walk();
+                return null;
+            });
+            Slot mine = inner.leaves.remove(in);
+            inner.leaves.forEach((leaf, s) -> slot(leaf).add(s.gradient, s.owned));
+            if (mine == null) {
+                return null;
+            }
+            Tensor dx = mine.owned && mine.gradient.isPacked() ? mine.gradient.adopted() : mine.gradient.copy();
+            mine.clear();
+            return dx;
+        } finally {
+            inner.release();
+        }
+    }
+
     /** The tape that must record an operation on these operands, or null. */
     static Tape recording(List<Tensor> inputs) {
         Tape tape = CURRENT.orElse(OFF);
@@ -169,7 +232,7 @@ public final class Tape {
             return null;
         }
         for (Tensor t : inputs) {
-            if (t != null && tape.follows(t)) {
+            if (t != null && tape.follows(t) && !tape.blind) {
                 return tape;
             }
         }
@@ -177,6 +240,13 @@ public final class Tape {
     }
 
     private boolean follows(Tensor t) {
+        for (Tape o = outer; o != null; o = o.outer) {
+            if (t.node() != null && t.node().tape == o) {
+                throw new TensorException("recompute: the body uses " + t.describe()
+                        + ", a result of recorded operations outside it, whose gradient would be lost; pass it as the"
+                        + " argument, or detach() it");
+            }
+        }
         return t.requiresGrad() || t.node() != null && t.node().tape == this;
     }
 
@@ -210,15 +280,7 @@ public final class Tape {
             throw new TensorException("the loss depends on no tensor that requires a gradient");
         }
         slot(loss).set(Tensor.full(loss.device(), loss.dtype(), loss.shape(), 1), false);
-        for (int n = nodes.size() - 1; n >= 0; n--) {
-            Node node = nodes.get(n);
-            Scope.run(() -> {
-                step(node);
-                return null;
-            });
-            node.release();
-            nodes.set(n, null);
-        }
+        walk();
         Gradients result = new Gradients();
         result.setLoss(loss.detach());
         leaves.forEach((leaf, slot) -> {
@@ -229,6 +291,19 @@ public final class Tape {
         });
         leaves.clear();
         return result;
+    }
+
+    /** From the last recorded operation to the first, letting go of each. */
+    private void walk() {
+        for (int n = nodes.size() - 1; n >= 0; n--) {
+            Node node = nodes.get(n);
+            Scope.run(() -> {
+                step(node);
+                return null;
+            });
+            node.release();
+            nodes.set(n, null);
+        }
     }
 
     private void step(Node node) {

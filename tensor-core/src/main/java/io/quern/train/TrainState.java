@@ -53,12 +53,13 @@ public record TrainState(
     private static final ObjectMapper JSON = new ObjectMapper();
 
     /**
-     * Writes this, the parameters that the optimizer updates, and its state.
+     * Writes this, the parameters that the optimizer updates, its state, and other tensors, such as copies of parameters, by
+     * their names.
      *
      * @throws TensorException if the file cannot be written; what was there before then stays
      */
-    public void save(Path file, Optimizer optimizer) {
-        SafetensorsWriter.write(file, tensors(optimizer), Map.of(KEY, toJson()));
+    public void save(Path file, Optimizer optimizer, Map<String, Tensor> others) {
+        SafetensorsWriter.write(file, tensors(optimizer, others), Map.of(KEY, toJson()));
     }
 
     /**
@@ -78,13 +79,13 @@ public record TrainState(
     }
 
     /**
-     * Fills the optimizer's parameters and its state from a file.
+     * Fills the optimizer's parameters, its state and the other tensors from a file.
      *
      * @throws TensorException if names, shapes or dtypes are not those of the optimizer; then nothing is changed
      */
-    public static void restore(Path file, Optimizer optimizer) {
+    public static void restore(Path file, Optimizer optimizer, Map<String, Tensor> others) {
         TrainState state = read(file);
-        Map<String, Tensor> targets = tensors(optimizer);
+        Map<String, Tensor> targets = tensors(optimizer, others);
         try (Safetensors source = Safetensors.open(file)) {
             check(file, source, targets);
             targets.forEach((name, target) -> Scope.run(() -> {
@@ -117,8 +118,8 @@ public record TrainState(
         });
     }
 
-    private static Map<String, Tensor> tensors(Optimizer optimizer) {
-        Map<String, Tensor> all = new LinkedHashMap<>();
+    private static Map<String, Tensor> tensors(Optimizer optimizer, Map<String, Tensor> others) {
+        Map<String, Tensor> all = new LinkedHashMap<>(others);
         optimizer.params().forEach((path, p) -> all.put("model." + path, p.value()));
         optimizer.state().forEach((name, t) -> all.put("optimizer." + name, t));
         return all;

@@ -1,18 +1,14 @@
 package io.quern.train;
 
 import io.quern.nn.Module;
-import io.quern.nn.Param;
 import io.quern.nn.TrainingMode;
-import io.quern.tensor.Gradients;
 import io.quern.tensor.Scope;
 import io.quern.tensor.Tape;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.TensorException;
-import io.quern.tensor.TensorHolder;
 import io.quern.tensor.file.AtomicFile;
 import io.quern.tensor.spi.Backend;
 import io.quern.train.data.Batches;
-import io.quern.train.optim.GradientClip;
 import io.quern.train.optim.Optimizer;
 import io.quern.train.optim.Schedule;
 import java.io.IOException;
@@ -25,7 +21,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
@@ -46,6 +41,9 @@ public final class Trainer<B> {
     /** Folder, beside the latest model, of the one with the smallest validation loss. */
     public static final String BEST_FOLDER = "best";
 
+    /** Folder, beside the latest model, of the one with averaged weights. */
+    public static final String AVERAGE_FOLDER = "average";
+
     private final Module model;
     private final Function<? super B, Tensor> loss;
     private final Batches<B> data;
@@ -54,10 +52,12 @@ public final class Trainer<B> {
     private final List<TrainListener> listeners = new ArrayList<>();
 
     private long steps;
-    private int accumulation = 1;
-    private double clipNorm = Double.POSITIVE_INFINITY;
-    private long seed;
+    private final Updater<B> updater;
     private Map<String, Object> config = Map.of();
+    private WeightAverage average;
+    private boolean evaluateAverage;
+    private int patience;
+    private Snapshot best;
 
     private Batches<B> validation;
     private int validationBatches;
@@ -96,16 +96,14 @@ public final class Trainer<B> {
         return value;
     }
 
-    private record Update(double loss, double gradNorm, long items) {}
+    private static double above0(String what, double value) {
+        if (!(value > 0)) {
+            throw new IllegalArgumentException(what + " must be positive, not " + value);
+        }
+        return value;
+    }
 
     private record Measured(double loss, long items) {}
-
-    private record MicroBatch(Gradients gradients, long items) implements TensorHolder {
-        @Override
-        public void forEachTensor(Consumer<Tensor> action) {
-            gradients.forEachTensor(action);
-        }
-    }
 
     private Trainer(
             Module model, Function<? super B, Tensor> loss, Batches<B> data, Optimizer optimizer, Schedule schedule) {
@@ -114,6 +112,7 @@ public final class Trainer<B> {
         this.data = data;
         this.optimizer = optimizer;
         this.schedule = schedule;
+        this.updater = new Updater<>(loss, data, optimizer);
     }
 
     /**
@@ -138,27 +137,70 @@ public final class Trainer<B> {
 
     /** Ends after so many passes over the data; set {@link #accumulate} first. */
     public Trainer<B> epochs(int count) {
-        return steps((Math.multiplyExact(data.perEpoch(), (long) count) + accumulation - 1) / accumulation);
+        return steps(
+                (Math.multiplyExact(data.perEpoch(), (long) count) + updater.accumulation - 1) / updater.accumulation);
     }
 
     /** Makes each update from the mean gradient of so many batches, which must have equally many items. */
     public Trainer<B> accumulate(int batches) {
-        this.accumulation = positive("the number of batches of an update", batches);
+        updater.accumulation = positive("the number of batches of an update", batches);
         return this;
     }
 
     /** Scales gradients down to this global norm. */
     public Trainer<B> clip(double maxNorm) {
-        if (!(maxNorm > 0)) {
-            throw new IllegalArgumentException("the largest norm must be positive, not " + maxNorm);
+        updater.clipNorm = above0("the largest norm", maxNorm);
+        return this;
+    }
+
+    /** Brings every element of an update's mean gradient into [-limit, limit], before {@link #clip} takes the norm. */
+    public Trainer<B> clipValues(double limit) {
+        updater.clipValue = above0("the largest element of a gradient", limit);
+        return this;
+    }
+
+    /**
+     * Adds {@code factor} times the sum of absolute weights to what is minimised; not of parameters of rank 0 or 1, nor to
+     * the loss that is reported.
+     */
+    public Trainer<B> l1(double factor) {
+        if (!(factor >= 0)) {
+            throw new IllegalArgumentException("the factor of the L1 penalty must be 0 or more, not " + factor);
         }
-        this.clipNorm = maxNorm;
+        updater.l1 = factor;
+        return this;
+    }
+
+    /**
+     * Keeps a moving average of the parameters up to date. It is part of the state, and each checkpoint has the model with the
+     * averages in {@link #AVERAGE_FOLDER}. The caller closes it.
+     *
+     * @param evaluate whether validation and the best model are those of the averages
+     */
+    public Trainer<B> average(WeightAverage of, boolean evaluate) {
+        this.average = of;
+        this.evaluateAverage = evaluate;
+        return this;
+    }
+
+    /** Ends after so many validations in a row without a smaller loss. */
+    public Trainer<B> stopEarly(int validations) {
+        this.patience = positive("the number of validations without a smaller loss", validations);
+        return this;
+    }
+
+    /**
+     * Keeps the parameters with the smallest validation loss in {@code copy}, and ends the run with them, unless it is stopped
+     * from outside. The copy is part of the state. The caller closes it.
+     */
+    public Trainer<B> restoreBest(Snapshot copy) {
+        this.best = copy;
         return this;
     }
 
     /** Of the random numbers in the model, such as dropout's; the data has its own. */
     public Trainer<B> seed(long value) {
-        this.seed = value;
+        updater.seed = value;
         return this;
     }
 
@@ -216,18 +258,30 @@ public final class Trainer<B> {
         try {
             prepareFolder();
             emit(new TrainEvent.Started(step, steps, trainedNumbers(), data.unit()));
-            while (step < steps && !stopRequested) {
+            while (step < steps && !stopRequested && !isStale()) {
                 advance(backend);
             }
             if (folder != null && savedStep != step) {
                 saveLatest();
             }
-            TrainResult result = new TrainResult(step, lastLoss, bestLoss, bestStep, step < steps, seconds());
+            boolean stopped = step < steps && !isStale();
+            if (best != null && bestStep > 0 && !stopped) {
+                best.restore();
+                if (folder != null) {
+                    writer.write(folder);
+                }
+            }
+            TrainResult result = new TrainResult(step, lastLoss, bestLoss, bestStep, stopped, seconds());
             emit(new TrainEvent.Ended(result));
             return result;
         } finally {
             running.countDown();
         }
+    }
+
+    /** Whether so many validations have brought nothing that the run ends. Validations are counted by their steps. */
+    private boolean isStale() {
+        return patience > 0 && bestStep > 0 && step / validate.steps - bestStep / validate.steps >= patience;
     }
 
     /**
@@ -246,22 +300,25 @@ public final class Trainer<B> {
     private void advance(Backend backend) throws IOException {
         double lr = schedule.at(step);
         long before = System.nanoTime();
-        Update update = Scope.run(() -> update(lr));
+        Updater.Update update = Scope.run(() -> updater.update(step, batchesTaken, lr));
         double stepSeconds = (System.nanoTime() - before) / 1e9;
         step++;
-        batchesTaken += accumulation;
-        lastLoss = update.loss;
+        batchesTaken += updater.accumulation;
+        lastLoss = update.loss();
+        if (average != null) {
+            average.update(step);
+        }
         boolean measure = validation != null && (validate.isDue(step) || step == steps);
-        double validationLoss = measure ? validationLoss() : Double.NaN;
+        double validationLoss = measure ? evaluating(this::validationLoss) : Double.NaN;
         if (measure) {
             schedule.observe(validationLoss);
         }
         emit(new TrainEvent.Step(
                 step,
-                update.loss,
+                update.loss(),
                 lr,
-                update.gradNorm,
-                update.items / stepSeconds,
+                update.gradNorm(),
+                update.items() / stepSeconds,
                 validationLoss,
                 seconds(),
                 backend.memory().peak()));
@@ -271,59 +328,19 @@ public final class Trainer<B> {
         if (validationLoss < bestLoss) {
             bestLoss = validationLoss;
             bestStep = step;
-            if (folder != null) {
-                saveBest();
-            }
+            evaluating(() -> {
+                keepBest();
+                return null;
+            });
         }
         if (save.isDue(step)) {
             saveLatest();
         }
     }
 
-    private Update update(double lr) {
-        Gradients sum = null;
-        double lossSum = 0;
-        long items = 0;
-        for (int i = 0; i < accumulation; i++) {
-            long index = batchesTaken + i;
-            MicroBatch micro = Scope.tidy(() -> {
-                B batch = data.batch(index);
-                Gradients g = TrainingMode.with(seed, index, () -> Tape.gradients(() -> loss.apply(batch)));
-                return new MicroBatch(g, data.items(batch));
-            });
-            lossSum += micro.gradients.loss().item();
-            items += micro.items;
-            if (sum == null) {
-                sum = micro.gradients;
-            } else {
-                sum.add(micro.gradients);
-                micro.gradients.close();
-            }
-        }
-        double meanLoss = lossSum / accumulation;
-        double norm = GradientClip.norm(sum, optimizer.params().values()) / accumulation;
-        if (!Double.isFinite(meanLoss) || !Double.isFinite(norm)) {
-            throw notFinite(meanLoss, sum);
-        }
-        optimizer.step(sum, lr, GradientClip.scale(norm, clipNorm) / accumulation);
-        return new Update(meanLoss, norm, items);
-    }
-
-    private NotFiniteException notFinite(double meanLoss, Gradients gradients) {
-        String where = "";
-        for (Map.Entry<String, Param> p : optimizer.params().entrySet()) {
-            if (!Double.isFinite(GradientClip.norm(gradients, List.of(p.getValue())))) {
-                where = "; the first parameter whose gradient is not finite is " + p.getKey();
-                break;
-            }
-        }
-        return new NotFiniteException(
-                step + 1,
-                "step " + (step + 1) + ": the loss is " + meanLoss + where
-                        + ". The parameters are as after step " + step
-                        + "; lower the learning rate, clip the gradients or lengthen the warm-up, or look at data"
-                        + " batch "
-                        + batchesTaken + (accumulation == 1 ? "" : " to " + (batchesTaken + accumulation - 1)));
+    /** Runs {@code body} with the weights that are validated. */
+    private <R, X extends Throwable> R evaluating(ScopedValue.CallableOp<? extends R, X> body) throws X {
+        return average != null && evaluateAverage ? average.with(body) : body.call();
     }
 
     private double validationLoss() {
@@ -345,27 +362,55 @@ public final class Trainer<B> {
 
     private void prepareFolder() throws IOException {
         if (folder != null) {
-            Files.createDirectories(folder);
-            AtomicFile.removeLeftovers(folder);
+            prepare(folder);
             if (validation != null) {
-                Path best = folder.resolve(BEST_FOLDER);
-                Files.createDirectories(best);
-                AtomicFile.removeLeftovers(best);
+                prepare(folder.resolve(BEST_FOLDER));
+            }
+            if (average != null) {
+                prepare(folder.resolve(AVERAGE_FOLDER));
             }
         }
     }
 
+    private static void prepare(Path to) throws IOException {
+        Files.createDirectories(to);
+        AtomicFile.removeLeftovers(to);
+    }
+
     private void saveLatest() throws IOException {
         writer.write(folder);
-        state().save(folder.resolve(STATE_FILE), optimizer);
+        if (average != null) {
+            average.with(() -> {
+                writer.write(folder.resolve(AVERAGE_FOLDER));
+                return null;
+            });
+        }
+        state().save(folder.resolve(STATE_FILE), optimizer, copies());
         savedStep = step;
         emit(new TrainEvent.Saved(step, folder, false));
     }
 
-    private void saveBest() throws IOException {
-        Path best = folder.resolve(BEST_FOLDER);
-        writer.write(best);
-        emit(new TrainEvent.Saved(step, best, true));
+    private void keepBest() throws IOException {
+        if (best != null) {
+            best.take();
+        }
+        if (folder != null) {
+            Path to = folder.resolve(BEST_FOLDER);
+            writer.write(to);
+            emit(new TrainEvent.Saved(step, to, true));
+        }
+    }
+
+    /** The copies of parameters that are part of the state. */
+    private Map<String, Tensor> copies() {
+        Map<String, Tensor> all = new LinkedHashMap<>();
+        if (average != null) {
+            average.state().forEach((path, t) -> all.put("average." + path, t));
+        }
+        if (best != null) {
+            best.values().forEach((path, t) -> all.put("best." + path, t));
+        }
+        return all;
     }
 
     /** Where the run is. */
@@ -374,7 +419,7 @@ public final class Trainer<B> {
                 step,
                 batchesTaken,
                 optimizer.steps(),
-                seed,
+                updater.seed,
                 bestLoss,
                 bestStep,
                 seconds(),
@@ -391,15 +436,15 @@ public final class Trainer<B> {
      */
     public Trainer<B> resume(Path stateFile) {
         TrainState s = TrainState.read(stateFile);
-        if (s.seed() != seed) {
+        if (s.seed() != updater.seed) {
             throw new TrainException("cannot resume from " + stateFile + ": it was trained with seed " + s.seed()
-                    + ", not " + seed + "; take that seed");
+                    + ", not " + updater.seed + "; take that seed");
         }
         refuseOtherData(stateFile, s);
         Map<String, Double> before = schedule.state();
         try {
             schedule.restore(s.schedule());
-            TrainState.restore(stateFile, optimizer);
+            TrainState.restore(stateFile, optimizer, copies());
         } catch (IllegalArgumentException e) {
             throw new TrainException("cannot resume from " + stateFile + ": " + e.getMessage(), e);
         } catch (TensorException e) {

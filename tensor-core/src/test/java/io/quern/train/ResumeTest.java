@@ -130,7 +130,7 @@ class ResumeTest extends LeakChecked {
         }
         try (Models.Line line = new Models.Line(2);
                 AdamW adamW = new AdamW(ParamGroup.all(line, 0), 0.9, 0.999, 1e-8)) {
-            String message = assertThrows(TrainException.class, () -> TrainState.restore(state(), adamW))
+            String message = assertThrows(TrainException.class, () -> TrainState.restore(state(), adamW, Map.of()))
                     .getMessage();
             assertTrue(message.contains("model.layer.bias") && message.contains("model.hidden.bias"), message);
         }

@@ -16,6 +16,8 @@ import java.util.List;
  * vocabulary.
  */
 public abstract class CausalLanguageModel extends Module {
+    private boolean recompute;
+
     public abstract ModelConfig config();
 
     /** Where the parameters are. */
@@ -35,6 +37,19 @@ public abstract class CausalLanguageModel extends Module {
 
     /** Logits [..., V] of hidden states [..., C]. */
     protected abstract Tensor project(Tensor hidden);
+
+    /**
+     * Whether training keeps only what passes between blocks, and computes what is inside them again in the backward pass:
+     * less memory for more time, and the same gradients. Off at first.
+     */
+    public final void setRecompute(boolean on) {
+        recompute = on;
+    }
+
+    /** Whether an architecture is to wrap its blocks in {@link io.quern.nn.Recompute}. */
+    protected final boolean recomputes() {
+        return recompute;
+    }
 
     public final int vocabSize() {
         return config().vocabSize();
@@ -87,7 +102,12 @@ public abstract class CausalLanguageModel extends Module {
 
     /** Mean cross-entropy of targets (I32 [B, T]) after inputs (I32 [B, T]); targets of {@link Losses#IGNORE} do not count. */
     public final Tensor loss(Tensor inputs, Tensor targets) {
-        return Losses.crossEntropy(logits(inputs), targets.to(device()));
+        return loss(inputs, targets, 0);
+    }
+
+    /** The same with label smoothing, which takes that part of a target's weight and shares it out among all tokens. */
+    public final Tensor loss(Tensor inputs, Tensor targets, double smoothing) {
+        return Losses.crossEntropy(logits(inputs), targets.to(device()), null, Losses.IGNORE, smoothing);
     }
 
     private TokenBatch checked(TokenBatch batch) {

@@ -3,13 +3,15 @@ package io.quern.train.optim;
 import io.quern.nn.Param;
 import io.quern.tensor.Gradients;
 import io.quern.tensor.Scope;
+import io.quern.tensor.Shape;
+import io.quern.tensor.Tape;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.op.Reduce;
 import java.util.Collection;
 import java.util.List;
 import java.util.Objects;
 
-/** Clipping of gradients by their global norm, as torch.nn.utils.clip_grad_norm_ does it. */
+/** Clipping of gradients by their global norm or by value, as torch.nn.utils.clip_grad_norm_ and clip_grad_value_ do it. */
 public final class GradientClip {
     private GradientClip() {}
 
@@ -34,5 +36,22 @@ public final class GradientClip {
      */
     public static double scale(double norm, double maxNorm) {
         return Math.min(1, maxNorm / (norm + 1e-6));
+    }
+
+    /** Brings every element of these gradients into [-limit, limit], in place. */
+    public static void byValue(Gradients gradients, Collection<Param> params, double limit) {
+        Tape.noGrad(() -> {
+            for (Param p : params) {
+                Tensor g = gradients.of(p.value());
+                if (g != null) {
+                    Scope.run(() -> {
+                        Tensor top = Tensor.full(g.device(), g.dtype(), Shape.of(1), limit);
+                        g.assign(g.minimum(top).maximum(top.neg()));
+                        return null;
+                    });
+                }
+            }
+            return null;
+        });
     }
 }

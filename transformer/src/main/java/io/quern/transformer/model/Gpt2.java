@@ -7,6 +7,7 @@ import io.quern.nn.Init;
 import io.quern.nn.LayerNorm;
 import io.quern.nn.Linear;
 import io.quern.nn.Module;
+import io.quern.nn.Recompute;
 import io.quern.nn.TrainingMode;
 import io.quern.tensor.DType;
 import io.quern.tensor.Device;
@@ -72,7 +73,9 @@ public final class Gpt2 extends CausalLanguageModel {
             if (states != null) {
                 states.add(x);
             }
-            x = block.forward(x, batch.mask(), cache);
+            x = recomputes() && cache == null
+                    ? Recompute.of(x, in -> block.forward(in, batch.mask(), null))
+                    : block.forward(x, batch.mask(), cache);
         }
         return lnF.forward(x);
     }
