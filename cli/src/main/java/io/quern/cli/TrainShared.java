@@ -22,7 +22,8 @@ final class TrainShared {
             "l1",
             "ema",
             "eval-ema",
-            "patience");
+            "patience",
+            "keep");
 
     @Option(
             names = {"--schedule"},
@@ -95,6 +96,14 @@ final class TrainShared {
                             + " to the last update.")
     Integer patience;
 
+    @Option(
+            names = {"--keep"},
+            paramLabel = "N",
+            defaultValue = "0",
+            description =
+                    "Checkpoints to keep in checkpoints/, besides the last and the best. Default: ${DEFAULT-VALUE}.")
+    int keep;
+
     /**
      * The schedule asked for; all but nanoGPT's cosine are as PyTorch and transformers define them, with nanoGPT's warm-up,
      * whose first rate is not 0.
@@ -142,6 +151,9 @@ final class TrainShared {
         if (clipValue != null) {
             trainer.clipValues(clipValue);
         }
+        if (keep > 0) {
+            trainer.keepLast(keep);
+        }
         WeightAverage average = ema == null ? null : new WeightAverage(trained, ema);
         if (average != null) {
             trainer.average(average, evalEma);
@@ -163,6 +175,9 @@ final class TrainShared {
         }
         if (evalEma && ema == null) {
             throw new Errors.UsageException("--eval-ema needs --ema");
+        }
+        if (keep < 0) {
+            throw new Errors.UsageException("--keep must be 0 or more, not " + keep);
         }
         if (patience != null && patience < 1) {
             throw new Errors.UsageException("--patience must be 1 or more, not " + patience);

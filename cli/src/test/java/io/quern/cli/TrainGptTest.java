@@ -122,7 +122,8 @@ class TrainGptTest {
                 "--l1 -1",
                 "--ema 1",
                 "--eval-ema",
-                "--patience 0"
+                "--patience 0",
+                "--keep -1"
             })
     void settingsWithoutASenseAreUsageErrors(String options) {
         Run run = start(options + " --steps 2");
@@ -173,5 +174,18 @@ class TrainGptTest {
         assertFalse(run.get("stopped").asBoolean());
         byte[] best = Files.readAllBytes(out.resolve("best/model.safetensors"));
         assertArrayEquals(best, Files.readAllBytes(out.resolve("model.safetensors")));
+    }
+
+    @Test
+    void checkpointsAreKeptAndOtherDataIsRefused() throws IOException {
+        start("--steps 3 --eval-every 1 --keep 2").json();
+        for (String step : List.of("2", "3")) {
+            assertTrue(Files.exists(out.resolve("checkpoints/step-00000000" + step + "/model.safetensors")), step);
+        }
+        assertFalse(Files.exists(out.resolve("checkpoints/step-000000001")));
+        Files.writeString(folder.resolve("data.txt"), "eight nine ten eleven twelve thirteen\n".repeat(40));
+        Run other = train("--resume --steps 4");
+        assertEquals(1, other.code);
+        assertTrue(other.err.contains("crc32c"), other.err);
     }
 }

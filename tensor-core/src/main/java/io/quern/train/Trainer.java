@@ -44,6 +44,9 @@ public final class Trainer<B> {
     /** Folder, beside the latest model, of the one with averaged weights. */
     public static final String AVERAGE_FOLDER = "average";
 
+    /** Folder, beside the latest model, of the last checkpoints, if they are kept. */
+    public static final String HISTORY_FOLDER = "checkpoints";
+
     private final Module model;
     private final Function<? super B, Tensor> loss;
     private final Batches<B> data;
@@ -58,6 +61,8 @@ public final class Trainer<B> {
     private boolean evaluateAverage;
     private int patience;
     private Snapshot best;
+    private int kept;
+    private CheckpointHistory history;
 
     private Batches<B> validation;
     private int validationBatches;
@@ -230,6 +235,15 @@ public final class Trainer<B> {
         return this;
     }
 
+    /**
+     * Also keeps the last {@code count} checkpoints, each with model and {@link #STATE_FILE} in a folder of its own in
+     * {@link #HISTORY_FOLDER}.
+     */
+    public Trainer<B> keepLast(int count) {
+        this.kept = positive("the number of checkpoints to keep", count);
+        return this;
+    }
+
     /** What a later program needs to build model, data and trainer again; plain values for JSON, kept in the state. */
     public Trainer<B> config(Map<String, ?> values) {
         this.config = new LinkedHashMap<>(values);
@@ -369,6 +383,10 @@ public final class Trainer<B> {
             if (average != null) {
                 prepare(folder.resolve(AVERAGE_FOLDER));
             }
+            if (kept > 0) {
+                history = new CheckpointHistory(folder, kept);
+                history.prepare();
+            }
         }
     }
 
@@ -386,6 +404,9 @@ public final class Trainer<B> {
             });
         }
         state().save(folder.resolve(STATE_FILE), optimizer, copies());
+        if (history != null) {
+            history.add(step, writer, folder.resolve(STATE_FILE));
+        }
         savedStep = step;
         emit(new TrainEvent.Saved(step, folder, false));
     }

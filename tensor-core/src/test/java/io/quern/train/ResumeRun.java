@@ -1,5 +1,6 @@
 package io.quern.train;
 
+import io.quern.nn.TrainingMode;
 import io.quern.tensor.Tensor;
 import io.quern.train.data.Batch;
 import io.quern.train.data.Batches;
@@ -12,11 +13,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
 
 /**
- * A run with everything that has a state: dropout, random crops, micro-batches, moments, schedule, best loss. Also a
- * program of its own, which {@link ResumeTest} kills: it trains without end and prints every step.
+ * A run with everything that has a state: dropout, shuffled data, micro-batches, moments, schedule, best loss. Also a
+ * program of its own, which {@link ResumeTest} kills in the middle of a step.
  */
 final class ResumeRun implements AutoCloseable {
     static final TokenDataset SONG =
@@ -25,6 +27,9 @@ final class ResumeRun implements AutoCloseable {
     final Models.NextToken model;
     final AdamW optimizer;
     final Trainer<Batch> trainer;
+
+    private long batches;
+    private long lastBatch = Long.MAX_VALUE;
 
     ResumeRun(Path dir, long seed, int width) {
         this(
@@ -38,13 +43,23 @@ final class ResumeRun implements AutoCloseable {
     ResumeRun(Path dir, long seed, int width, Batches<Batch> data, Schedule schedule) {
         model = new Models.NextToken(11, width, 0.2, 1);
         optimizer = new AdamW(ParamGroup.decayMatrices(model, 0.1), 0.9, 0.95, 1e-8);
-        trainer = Trainer.of(model, model::loss, data, optimizer, schedule)
+        trainer = Trainer.of(model, this::loss, data, optimizer, schedule)
                 .seed(seed)
                 .accumulate(2)
                 .clip(0.5)
                 .validate(SONG.windows(4, 8), 2, 5)
                 .checkpoint(dir, to -> Files.writeString(to.resolve("model"), "weights"), 5)
                 .config(Map.of("width", width));
+    }
+
+    private Tensor loss(Batch b) {
+        if (TrainingMode.current() != null && ++batches == lastBatch) {
+            System.out.println("in mid-step");
+            while (true) {
+                LockSupport.park();
+            }
+        }
+        return model.loss(b);
     }
 
     ResumeRun(Path dir) {
@@ -72,16 +87,15 @@ final class ResumeRun implements AutoCloseable {
         model.close();
     }
 
+    /**
+     * Trains, but stays for ever in a step, between the backward passes of its two micro-batches.
+     *
+     * @param args folder of the run, and number of the step
+     */
     public static void main(String[] args) throws IOException {
         try (ResumeRun run = new ResumeRun(Path.of(args[0]))) {
-            run.trainer
-                    .steps(Long.MAX_VALUE / 4)
-                    .listen(e -> {
-                        if (e instanceof TrainEvent.Step s) {
-                            System.out.println(s.step());
-                        }
-                    })
-                    .run();
+            run.lastBatch = 2 * Long.parseLong(args[1]);
+            run.trainer.steps(200).run();
         }
     }
 }

@@ -10,6 +10,7 @@ import io.quern.train.data.Batches;
 import io.quern.vision.Preprocessor;
 import java.lang.foreign.MemorySegment;
 import java.util.stream.IntStream;
+import java.util.zip.CRC32C;
 
 /**
  * Batches of an {@link ImageSet}: in order, or for training shuffled anew in each epoch and augmented. Every random number
@@ -23,6 +24,7 @@ public final class ImageBatches implements Batches<ImageBatch> {
     private final long seed;
     private final boolean shuffled;
     private final Device device;
+    private String fingerprint;
     private int[] order;
     private long orderedEpoch = -1;
 
@@ -161,6 +163,21 @@ public final class ImageBatches implements Batches<ImageBatch> {
     @Override
     public long items(ImageBatch b) {
         return b.targets().size();
+    }
+
+    @Override
+    public String fingerprint() {
+        if (fingerprint == null) {
+            CRC32C crc = new CRC32C();
+            crc.update(set.pixels());
+            for (int c : set.classes()) {
+                crc.update(c);
+                crc.update(c >>> 8);
+            }
+            fingerprint = "%d pictures of %d x %d x %d, crc32c %08x"
+                    .formatted(set.size(), set.channels(), set.height(), set.width(), crc.getValue());
+        }
+        return fingerprint;
     }
 
     @Override
