@@ -9,6 +9,7 @@ import io.quern.vision.ImageModel;
 import io.quern.vision.ImageModelDir;
 import io.quern.vision.data.ImageFile;
 import io.quern.vision.data.ImageFolder;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -22,10 +23,11 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** Says what pictures show. */
+/** Says what pictures show, or what kind a text is of. */
 @Command(
         name = "classify",
-        description = "Classify pictures. The embedded model knows handwritten digits, one a picture.")
+        description =
+                "Classify pictures, or with --text texts. The embedded model knows handwritten digits, one a picture.")
 final class ClassifyCommand implements Callable<Integer> {
     @Mixin
     private CommonOptions common;
@@ -47,8 +49,20 @@ final class ClassifyCommand implements Callable<Integer> {
             description = "Print so many classes, the likeliest first. Default: ${DEFAULT-VALUE}.")
     private int topK;
 
-    @Parameters(arity = "1..*", paramLabel = "FILE", description = "PNG, JPEG, BMP or GIF files, or folders of them.")
-    private List<Path> inputs;
+    @Option(
+            names = {"--text"},
+            paramLabel = "TEXT",
+            description = "A text to classify with a BERT; may be repeated. - reads lines from stdin.")
+    private List<String> texts = new ArrayList<>();
+
+    @Option(
+            names = {"--pair"},
+            paramLabel = "TEXT",
+            description = "A second text that goes with every --text, for models of pairs.")
+    private String pair;
+
+    @Parameters(arity = "0..*", paramLabel = "FILE", description = "PNG, JPEG, BMP or GIF files, or folders of them.")
+    private List<Path> inputs = new ArrayList<>();
 
     private final Output output;
 
@@ -57,9 +71,17 @@ final class ClassifyCommand implements Callable<Integer> {
     }
 
     @Override
-    public Integer call() {
+    public Integer call() throws IOException {
         if (topK < 1) {
             throw new Errors.UsageException("--top-k must be 1 or more, not " + topK);
+        }
+        if (texts.isEmpty() == inputs.isEmpty()) {
+            throw new Errors.UsageException("give either picture files or --text TEXT to classify");
+        }
+        if (!texts.isEmpty()) {
+            Device device = deviceOptions.open(output, common.verbose);
+            new TextClassification(model, device).run(texts, pair, output, this::print);
+            return Main.OK;
         }
         List<Path> files = new ArrayList<>();
         for (Path p : inputs) {
@@ -81,7 +103,7 @@ final class ClassifyCommand implements Callable<Integer> {
             for (Path file : files) {
                 try {
                     float[] logits = logits(dir, loaded, file, device);
-                    print(file, logits, dir.config().labels());
+                    print(file.toString(), logits, dir.config().labels());
                 } catch (TensorException e) {
                     // The others can still be told.
                     output.note("quern: " + e.getMessage());
@@ -100,7 +122,7 @@ final class ClassifyCommand implements Callable<Integer> {
         }));
     }
 
-    private void print(Path file, float[] logits, List<String> labels) {
+    private void print(String input, float[] logits, List<String> labels) {
         double[] p = softmax(logits);
         int[] best = IntStream.range(0, p.length)
                 .boxed()
@@ -110,7 +132,7 @@ final class ClassifyCommand implements Callable<Integer> {
                 .toArray();
         if (common.json) {
             Map<String, Object> line = new LinkedHashMap<>();
-            line.put("input", file.toString());
+            line.put("input", input);
             line.put("label", labels.get(best[0]));
             line.put("index", best[0]);
             line.put("logits", logits);
@@ -121,7 +143,7 @@ final class ClassifyCommand implements Callable<Integer> {
             output.json(line);
             return;
         }
-        StringBuilder s = new StringBuilder(file.toString()).append(':');
+        StringBuilder s = new StringBuilder(input).append(':');
         for (int i : best) {
             s.append("  ").append(labels.get(i)).append(" %.1f %%".formatted(100 * p[i]));
         }
@@ -129,6 +151,9 @@ final class ClassifyCommand implements Callable<Integer> {
     }
 
     private static double[] softmax(float[] logits) {
+        if (logits.length == 1) { // yes or no, as rerankers say it
+            return new double[] {1 / (1 + Math.exp(-logits[0]))};
+        }
         double max = Double.NEGATIVE_INFINITY;
         for (float x : logits) {
             max = Math.max(max, x);

@@ -11,6 +11,7 @@ import io.quern.tensor.file.WeightSource;
 import io.quern.transformer.ConfigJson;
 import io.quern.transformer.model.Bert;
 import io.quern.transformer.model.BertConfig;
+import io.quern.transformer.model.BertForMaskedLM;
 import io.quern.transformer.model.BertForSequenceClassification;
 import io.quern.transformer.model.BertModel;
 import io.quern.transformer.text.Tokenizer;
@@ -128,6 +129,21 @@ public final class EncoderDir {
                 what(),
                 BertConfig.classifierNames(),
                 init -> new BertForSequenceClassification(config, init),
+                WeightSource.open(folder),
+                purpose,
+                matrices);
+    }
+
+    /**
+     * Loads the model with its masked language model's head. The caller closes it.
+     *
+     * @throws TensorException as {@link #load(Purpose)}; also if the folder has no such head
+     */
+    public BertForMaskedLM loadMaskedLM(Purpose purpose, DType matrices) {
+        return WeightLoader.load(
+                what(),
+                BertConfig.maskedNames(),
+                init -> new BertForMaskedLM(config, init),
                 WeightSource.open(folder),
                 purpose,
                 matrices);

@@ -218,6 +218,15 @@ public record BertConfig(
         return names(UNUSED + "|cls\\..*", Map.of());
     }
 
+    /** How checkpoints of a masked language model name tensors; the output layer may be stored beside the embedding. */
+    public static WeightNames maskedNames() {
+        return names(
+                UNUSED + "|pooler\\..*|classifier\\..*",
+                Map.of(
+                        "cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight",
+                        "cls.predictions.decoder.bias", "cls.predictions.bias"));
+    }
+
     private static WeightNames names(String ignored, Map<String, String> copies) {
         return new WeightNames(PREFIX, Pattern.compile(ignored), copies, ROLES);
     }

@@ -4,7 +4,7 @@ import io.quern.nn.Module;
 import io.quern.tensor.Device;
 
 /** A BERT, bare or with a head. */
-public abstract sealed class BertModel extends Module permits Bert, BertForSequenceClassification {
+public abstract sealed class BertModel extends Module permits Bert, BertForSequenceClassification, BertForMaskedLM {
     /** The encoder, which a bare BERT itself is. */
     public abstract Bert encoder();
 
