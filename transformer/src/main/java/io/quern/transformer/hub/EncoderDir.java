@@ -1,8 +1,10 @@
 package io.quern.transformer.hub;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.quern.nn.Init;
 import io.quern.nn.Param;
 import io.quern.tensor.DType;
+import io.quern.tensor.Tape;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.TensorException;
 import io.quern.tensor.file.AtomicFile;
@@ -19,6 +21,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -132,6 +135,27 @@ public final class EncoderDir {
                 WeightSource.open(folder),
                 purpose,
                 matrices);
+    }
+
+    /**
+     * A classifier to fine-tune: this folder's encoder under a new head, whose first values are random. If the folder has no
+     * pooler, that is new too. All parameters are trainable; the caller closes it.
+     *
+     * @param labels names of the classes
+     * @param seed of the random values
+     * @throws TensorException as {@link #load(Purpose)}
+     */
+    public BertForSequenceClassification newClassifier(List<String> labels, long seed) {
+        try (Bert encoder = load(Purpose.TRAINING)) {
+            Map<String, Param> known = encoder.parameters();
+            Init fresh = Bert.init(seed);
+            return new BertForSequenceClassification(config.withLabels(labels), (path, shape) -> {
+                Param p = path.startsWith("bert.") ? known.get(path.substring("bert.".length())) : null;
+                return p == null
+                        ? fresh.make(path, shape)
+                        : Tape.noGrad(() -> p.value().copy());
+            });
+        }
     }
 
     /**
