@@ -55,10 +55,20 @@ final class ConfigFile {
         for (String name : names) {
             Object value = spec.findOption("--" + name).getValue();
             if (value != null) {
-                values.put(name, value);
+                values.put(name, plain(value));
             }
         }
         return values;
+    }
+
+    /** Jackson writes paths as URIs, and {@link #one} reads them as they are typed. */
+    private static Object plain(Object value) {
+        return switch (value) {
+            case Path p -> p.toString();
+            case Enum<?> e -> e.toString();
+            case List<?> all -> all.stream().map(ConfigFile::plain).toList();
+            default -> value;
+        };
     }
 
     private static Object convert(String file, String name, OptionSpec option, JsonNode value) {

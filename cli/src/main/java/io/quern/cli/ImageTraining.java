@@ -21,7 +21,6 @@ import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import picocli.CommandLine.Model.CommandSpec;
@@ -119,7 +118,7 @@ abstract class ImageTraining<M extends Module, B> {
             ImageSplit data = ImageSplit.read(options.data, options.imageSize, options.channels);
             try (M model = options.resume ? load(options.out) : newModel(config(data))) {
                 model.moveTo(device);
-                return train(model, data, device);
+                return train(model, data, device, deviceOptions.threads());
             }
         }
     }
@@ -150,7 +149,7 @@ abstract class ImageTraining<M extends Module, B> {
         }
     }
 
-    private int train(M model, ImageSplit data, Device device) throws IOException {
+    private int train(M model, ImageSplit data, Device device, int threads) throws IOException {
         Batches<B> batches = training(model, data, device);
         Batches<B> held = test(model, data, device);
         long steps = batches.perEpoch() * options.epochs;
@@ -160,6 +159,8 @@ abstract class ImageTraining<M extends Module, B> {
         note("model: " + model.parameterCount() + " parameters");
         note("data: " + data.train().size() + " pictures for training, "
                 + data.test().size() + " for the test, " + data.train().labels().size() + " classes");
+        RunRecord record =
+                new RunRecord(command(), spec, device, threads, Map.of(options.data.toString(), options.data));
         try (AdamW adamW = new AdamW(ParamGroup.decayMatrices(model, options.weightDecay), 0.9, 0.999, 1e-8);
                 EventLog log = new EventLog(options.out.resolve("log.jsonl"))) {
             Trainer<B> trainer = Trainer.of(
@@ -174,7 +175,9 @@ abstract class ImageTraining<M extends Module, B> {
                     .validate(held, (int) held.perEpoch(), every)
                     .checkpoint(options.out, to -> save(to, model, data), every)
                     .config(Map.of("options", ConfigFile.values(spec, lasting)))
-                    .listen(log);
+                    .listen(log)
+                    .listen(record);
+            options.shared.stopAfter(trainer);
             if (!common.quiet) {
                 trainer.listen(Progress.onStderr(50));
             }
@@ -185,23 +188,17 @@ abstract class ImageTraining<M extends Module, B> {
                 }
                 LossChart.prepare();
                 TrainResult result = trainer.run();
-                return report(model, result, measure(model, data, held), device);
+                return report(model, result, measure(model, data, held), record);
             }
         }
     }
 
-    private int report(M model, TrainResult result, Measured test, Device device) throws IOException {
-        Map<String, Object> settings = new LinkedHashMap<>();
-        settings.put("quern", Version.text());
-        settings.put("java", Runtime.version().toString());
-        settings.put("device", device.toString());
-        settings.put("command", spec.qualifiedName());
-        settings.putAll(settings(model));
-        settings.putAll(ConfigFile.values(spec, lasting));
-        settings.putAll(test.facts());
-        settings.put("cpu_seconds", cpuSeconds());
-        RunRecord record = new RunRecord(settings);
-        record.write(options.out.resolve("run.json"), result);
+    private int report(M model, TrainResult result, Measured test, RunRecord record) throws IOException {
+        settings(model).forEach(record::put);
+        ConfigFile.values(spec, lasting).forEach(record::put);
+        test.facts().forEach(record::put);
+        record.put("cpu_seconds", cpuSeconds());
+        record.write(options.out, result);
         LossChart.write(options.out);
         if (common.json) {
             output.json(record.with(result));
@@ -209,7 +206,12 @@ abstract class ImageTraining<M extends Module, B> {
             output.println(
                     "%s: step %d, %s, %.0f s".formatted(options.out, result.step(), test.summary(), result.seconds()));
         }
-        return result.stopped() ? Main.INTERRUPTED : Main.OK;
+        return options.shared.exitCode(result);
+    }
+
+    /** The name of the command without that of the program, such as {@code train vit}. */
+    private String command() {
+        return spec.qualifiedName().substring(spec.root().name().length() + 1);
     }
 
     /** Of all threads of this process: what a run costs on a machine that does other work too. */

@@ -25,6 +25,7 @@ public final class Main {
             GenerateCommand.class,
             LogitsCommand.class,
             TrainCommand.class,
+            ReplayCommand.class,
             EvalCommand.class,
             ClassifyCommand.class,
             EmbedCommand.class,

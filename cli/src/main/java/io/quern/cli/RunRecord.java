@@ -1,59 +1,112 @@
 package io.quern.cli;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.SerializationFeature;
-import io.quern.tensor.file.AtomicFile;
+import io.quern.tensor.Device;
+import io.quern.train.TrainEvent;
+import io.quern.train.TrainListener;
 import io.quern.train.TrainResult;
+import io.quern.train.Trainer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.stream.Stream;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 
-/** What a training run was made from and came to: {@code run.json}. */
-record RunRecord(Map<String, Object> settings) {
-    static RunRecord of(
-            TrainGptOptions o, TrainShared shared, int trainTokens, int validationTokens, long steps, String device)
+/**
+ * What a training run was made from and came to, for its {@link Receipt}. Listens to the run, to note the weights of every
+ * checkpoint.
+ */
+final class RunRecord implements TrainListener {
+    /** Options that do not change what is computed, or are recorded elsewhere. */
+    private static final Set<String> INCIDENTAL = Set.of(
+            "--help",
+            "--version",
+            "--verbose",
+            "--quiet",
+            "--json",
+            "--out",
+            "--config",
+            "--resume",
+            "--find-lr",
+            "--stop-after",
+            "--device",
+            "--threads");
+
+    private static final String WEIGHTS = "model.safetensors";
+
+    private final Map<String, Object> settings = new LinkedHashMap<>();
+    private final List<Map<String, Object>> checkpoints = new ArrayList<>();
+
+    /**
+     * Begins with what every run has.
+     *
+     * @param command such as {@code train gpt}
+     * @param inputs files and folders that the run reads
+     */
+    RunRecord(String command, CommandSpec spec, Device device, int threads, Map<String, Path> inputs)
             throws IOException {
-        Map<String, Object> m = new LinkedHashMap<>();
-        m.put("quern", Version.text());
-        m.put("java", Runtime.version().toString());
-        m.put("device", device);
-        m.put("data", hashes(o.data));
-        m.put("train_tokens", trainTokens);
-        m.put("validation_tokens", validationTokens);
-        m.put("steps", steps);
-        m.put("batch", o.batch);
-        m.put("accumulate", o.accumulate);
-        m.put("optimizer", o.optimizer.name());
-        m.put("momentum", o.momentum);
-        m.put("schedule", shared.schedule.name());
-        m.put("lr", o.lr);
-        m.put("min_lr", o.minLr());
-        m.put("warmup", o.warmup);
-        m.put("weight_decay", o.weightDecay);
-        m.put("beta2", o.beta2);
-        m.put("clip", o.clip);
-        m.put("dropout", o.dropout);
-        m.put("seed", o.seed);
-        return new RunRecord(m);
+        settings.put("command", command);
+        settings.put("quern", Version.text());
+        settings.put("java", Runtime.version().toString());
+        settings.put("vm", System.getProperty("java.vm.name") + ", " + System.getProperty("java.vendor"));
+        settings.put("system", System.getProperty("os.name") + ", " + System.getProperty("os.arch"));
+        settings.put("processor", processor());
+        settings.put("device", device.toString());
+        settings.put("kernels", device.backend().description());
+        settings.put("threads", threads);
+        List<Map<String, Object>> hashed = new ArrayList<>();
+        for (Map.Entry<String, Path> e : inputs.entrySet()) {
+            hashed.add(Hashes.input(e.getKey(), e.getValue()));
+        }
+        settings.put("data", hashed);
+        settings.put("options", options(spec));
     }
 
-    private static Map<String, String> hashes(List<Path> files) throws IOException {
-        Map<String, String> m = new LinkedHashMap<>();
-        for (Path f : files) {
-            try {
-                byte[] digest = MessageDigest.getInstance("SHA-256").digest(Files.readAllBytes(f));
-                m.put(f.getFileName().toString(), "sha256:" + HexFormat.of().formatHex(digest));
-            } catch (NoSuchAlgorithmException e) {
-                throw new AssertionError(e);
-            }
+    /** All options of a run that say what is computed, as {@link ConfigFile#apply} takes them. */
+    private static Map<String, Object> options(CommandSpec spec) {
+        List<String> names = spec.options().stream()
+                .map(OptionSpec::longestName)
+                .filter(n -> n.startsWith("--") && !INCIDENTAL.contains(n))
+                .map(n -> n.substring(2))
+                .toList();
+        return ConfigFile.values(spec, names);
+    }
+
+    private static String processor() {
+        try (Stream<String> lines = Files.lines(Path.of("/proc/cpuinfo"))) {
+            return lines.filter(l -> l.startsWith("model name"))
+                    .map(l -> l.substring(l.indexOf(':') + 1).strip())
+                    .findFirst()
+                    .orElse("unknown");
+        } catch (IOException e) {
+            return "unknown";
         }
-        return m;
+    }
+
+    /** Adds what is particular to the command. */
+    RunRecord put(String name, Object value) {
+        settings.put(name, value);
+        return this;
+    }
+
+    @Override
+    public void on(TrainEvent event) throws IOException {
+        switch (event) {
+            case TrainEvent.Started e when e.step() > 0 -> settings.put("resumed_at", e.step());
+            case TrainEvent.Saved e
+            when !e.best() && Files.exists(e.folder().resolve(WEIGHTS)) -> {
+                Map<String, Object> m = new LinkedHashMap<>();
+                m.put("step", e.step());
+                m.put("sha256", Hashes.of(e.folder().resolve(WEIGHTS)));
+                checkpoints.add(m);
+            }
+            default -> {}
+        }
     }
 
     /** The settings and how the run ended. */
@@ -72,8 +125,25 @@ record RunRecord(Map<String, Object> settings) {
         return Double.isFinite(x) ? x : null;
     }
 
-    void write(Path file, TrainResult result) throws IOException {
-        ObjectMapper json = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
-        AtomicFile.write(file, json.writeValueAsBytes(with(result)));
+    /** Writes the receipt of a run that has ended, with the hashes of its losses and weights. */
+    void write(Path folder, TrainResult result) throws IOException {
+        Map<String, Object> m = with(result);
+        RunCurve curve = RunCurve.read(folder);
+        m.put("losses", curve.points().size());
+        m.put("losses_sha256", curve.sha256());
+        m.put("weights", weights(folder));
+        m.put("checkpoints", checkpoints);
+        Receipt.write(folder, m);
+    }
+
+    /** Hashes of the weight files of a run: the last ones, and those with the smallest validation loss. */
+    static Map<String, String> weights(Path folder) throws IOException {
+        Map<String, String> m = new LinkedHashMap<>();
+        for (String name : List.of(WEIGHTS, Trainer.BEST_FOLDER + "/" + WEIGHTS)) {
+            if (Files.exists(folder.resolve(name))) {
+                m.put(name, Hashes.of(folder.resolve(name)));
+            }
+        }
+        return m;
     }
 }

@@ -31,6 +31,7 @@ import io.quern.transformer.text.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -48,6 +49,14 @@ import picocli.CommandLine.Spec;
 final class TrainGptCommand implements Callable<Integer> {
     /** What a resumed run takes over from the one before it. */
     private static final List<String> LASTING = List.of(
+            "model",
+            "tokenizer",
+            "vocab-size",
+            "layers",
+            "heads",
+            "hidden",
+            "context",
+            "dropout",
             "steps",
             "epochs",
             "batch",
@@ -186,8 +195,8 @@ final class TrainGptCommand implements Callable<Integer> {
             if (options.findLr) {
                 return findLr(model, batches);
             }
-            RunRecord record = RunRecord.of(options, shared, train.length, validation.length, steps, device.toString());
-            record.settings().put("validation_tokens_per_character", tokensPerCharacter);
+            RunRecord record = record(device, train.length, validation.length, steps)
+                    .put("validation_tokens_per_character", tokensPerCharacter);
             try (Optimizer optimizer =
                             options.optimizer.create(model, options.weightDecay, options.momentum, options.beta2);
                     EventLog log = new EventLog(options.out.resolve("log.jsonl"))) {
@@ -199,7 +208,9 @@ final class TrainGptCommand implements Callable<Integer> {
                         .validate(held, evalBatches, options.evalEvery)
                         .checkpoint(options.out, folder -> save(folder, model, tokenizer), options.evalEvery)
                         .config(Map.of("options", ConfigFile.values(spec, lasting())))
-                        .listen(log);
+                        .listen(log)
+                        .listen(record);
+                shared.stopAfter(trainer);
                 if (!common.quiet) {
                     trainer.listen(Progress.onStderr(10));
                     if (options.sampleEvery > 0) {
@@ -241,7 +252,7 @@ final class TrainGptCommand implements Callable<Integer> {
         TrainResult result;
         try (Interrupt _ = Interrupt.install(trainer::stop)) {
             result = trainer.run();
-            record.write(options.out.resolve("run.json"), result);
+            record.write(options.out, result);
             LossChart.write(options.out);
         }
         if (common.json) {
@@ -255,7 +266,29 @@ final class TrainGptCommand implements Callable<Integer> {
                             result.bestLoss() * tokensPerCharacter,
                             result.bestStep()));
         }
-        return result.stopped() ? Main.INTERRUPTED : Main.OK;
+        return shared.exitCode(result);
+    }
+
+    private RunRecord record(Device device, int train, int validation, long steps) throws IOException {
+        Map<String, Path> inputs = new LinkedHashMap<>();
+        options.data.forEach(file -> inputs.put(file.toString(), file));
+        if (options.tokenizer != null) {
+            inputs.put(options.tokenizer.toString(), options.tokenizer);
+        }
+        if (options.model != null) {
+            Path model = Models.open(options.model).folder().orElse(Path.of(options.model));
+            inputs.put(model.toString(), model);
+        }
+        return new RunRecord("train gpt", spec, device, deviceOptions.threads(), inputs)
+                .put("train_tokens", train)
+                .put("validation_tokens", validation)
+                .put("steps", steps)
+                .put("batch", options.batch)
+                .put("optimizer", options.optimizer.name())
+                .put("schedule", shared.schedule.name())
+                .put("lr", options.lr)
+                .put("min_lr", options.minLr())
+                .put("seed", options.seed);
     }
 
     private String text() throws IOException {

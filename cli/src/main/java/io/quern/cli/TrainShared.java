@@ -2,6 +2,8 @@ package io.quern.cli;
 
 import io.quern.nn.Param;
 import io.quern.train.Snapshot;
+import io.quern.train.TrainEvent;
+import io.quern.train.TrainResult;
 import io.quern.train.Trainer;
 import io.quern.train.WeightAverage;
 import io.quern.train.optim.Schedule;
@@ -103,6 +105,12 @@ final class TrainShared {
             description =
                     "Checkpoints to keep in checkpoints/, besides the last and the best. Default: ${DEFAULT-VALUE}.")
     int keep;
+
+    @Option(
+            names = {"--stop-after"},
+            paramLabel = "N",
+            description = "Save and end after so many updates; the schedule stays that of all, and --resume goes on.")
+    Long stopAfter;
 
     /**
      * The schedule asked for; all but nanoGPT's cosine are as PyTorch and transformers define them, with nanoGPT's warm-up,
@@ -217,5 +225,22 @@ final class TrainShared {
             throw new Errors.UsageException("--step-every and --decay-steps must be 1 or more, not " + steps);
         }
         return steps;
+    }
+
+    /** Makes a run stop where {@code --stop-after} says. */
+    void stopAfter(Trainer<?> trainer) {
+        if (stopAfter != null) {
+            trainer.listen(e -> {
+                if (e instanceof TrainEvent.Step s && s.step() >= stopAfter) {
+                    trainer.stop();
+                }
+            });
+        }
+    }
+
+    /** That of a run: interrupted only if it ended where nobody said it should. */
+    int exitCode(TrainResult result) {
+        boolean meant = stopAfter != null && result.step() >= stopAfter;
+        return result.stopped() && !meant ? Main.INTERRUPTED : Main.OK;
     }
 }

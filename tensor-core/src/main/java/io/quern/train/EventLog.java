@@ -83,16 +83,21 @@ public final class EventLog implements TrainListener, AutoCloseable {
     private Map<String, Object> step(TrainEvent.Step e) {
         Map<String, Object> line = new LinkedHashMap<>();
         line.put("step", e.step());
-        line.put("loss", rounded(e.loss(), 7));
+        line.put("loss", single(e.loss()));
         line.put("lr", e.lr());
         line.put("grad_norm", rounded(e.gradNorm(), 6));
         line.put(throughput, rounded(e.itemsPerSecond(), 4));
         if (e.isValidated()) {
-            line.put("val_loss", rounded(e.validationLoss(), 7));
+            line.put("val_loss", single(e.validationLoss()));
         }
         line.put("elapsed_s", Math.round(e.seconds() * 1000) / 1000.0);
         line.put("peak_mib", Math.round(e.peakBytes() / 1048576.0 * 10) / 10.0);
         return line;
+    }
+
+    /** The shortest decimal that stands for the nearest float, so that two runs can be compared to the last bit. */
+    private static Double single(double x) {
+        return Float.isFinite((float) x) ? Double.valueOf(Float.toString((float) x)) : null;
     }
 
     /** To significant digits: more would be noise that makes the file twice as large. */
