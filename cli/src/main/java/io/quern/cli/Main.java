@@ -26,6 +26,7 @@ public final class Main {
             LogitsCommand.class,
             TrainCommand.class,
             ReplayCommand.class,
+            TuneCommand.class,
             EvalCommand.class,
             ClassifyCommand.class,
             EmbedCommand.class,

@@ -55,11 +55,12 @@ class ArchitectureTest {
         Set<String> train = union(TRAINING, "io.quern.train.data", "io.quern.train.optim");
         Stream.of("io.quern.train", "io.quern.train.data", "io.quern.train.optim")
                 .forEach(p -> ALLOWED.put(p, train));
+        ALLOWED.put("io.quern.train.search", Set.of());
         ALLOWED.put("io.quern.cuda", union(TENSOR, "io.quern.tensor.check", "io.quern.cuda.driver"));
         ALLOWED.put("io.quern.cuda.driver", union(TENSOR, "jcuda"));
         TRANSFORMER.forEach(p -> ALLOWED.put(p, union(CORE, TRANSFORMER)));
-        VISION.forEach(p -> ALLOWED.put(p, union(union(CORE, TRANSFORMER), VISION)));
-        ALLOWED.put("io.quern.cli", union(union(CORE, TRANSFORMER), VISION));
+        VISION.forEach(p -> ALLOWED.put(p, union(union(CORE, TRANSFORMER), union(VISION, "io.quern.train.search"))));
+        ALLOWED.put("io.quern.cli", union(union(CORE, TRANSFORMER), union(VISION, "io.quern.train.search")));
     }
 
     private static final Map<String, Pattern> MODULE_PACKAGES = Map.of(
