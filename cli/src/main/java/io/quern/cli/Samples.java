@@ -17,6 +17,13 @@ record Samples(double[] values) {
         return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
     }
 
+    /** Linear between neighbours: {@code quantile(0.5)} is the median. */
+    double quantile(double p) {
+        double at = p * (values.length - 1);
+        int i = (int) at;
+        return i + 1 == values.length ? values[i] : values[i] + (at - i) * (values[i + 1] - values[i]);
+    }
+
     double mean() {
         return Arrays.stream(values).average().orElseThrow();
     }

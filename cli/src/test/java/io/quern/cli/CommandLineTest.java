@@ -385,7 +385,7 @@ class CommandLineTest {
         String[] kernels = quern("bench", "kernels", "--shape", "20x17x33", "--quick", "--json")
                 .out
                 .split("\n");
-        assertEquals(3, kernels.length, String.join("\n", kernels));
+        assertEquals(4, kernels.length, String.join("\n", kernels));
         assertTrue(JSON.readTree(kernels[0]).get("peak_gflops").asDouble() > 0);
         JsonNode product = JSON.readTree(kernels[2]);
         assertEquals("20x17x33 NT", product.get("shape").asText());

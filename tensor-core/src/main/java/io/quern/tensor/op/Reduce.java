@@ -107,6 +107,11 @@ public sealed interface Reduce extends Op {
         }
 
         @Override
+        public long flops() {
+            return x.shape().size();
+        }
+
+        @Override
         public Saves saves() {
             return Saves.NONE;
         }
@@ -205,6 +210,11 @@ public sealed interface Reduce extends Op {
                 Checks.floating(name(), x);
             }
             return List.of(new Spec(Shape.of(), DType.F64));
+        }
+
+        @Override
+        public long flops() {
+            return 2 * xs.stream().mapToLong(Tensor::size).sum();
         }
 
         @Override

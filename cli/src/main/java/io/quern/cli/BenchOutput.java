@@ -1,0 +1,119 @@
+package io.quern.cli;
+
+import io.quern.tensor.Device;
+import io.quern.tensor.TensorException;
+import io.quern.tensor.file.AtomicFile;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import picocli.CommandLine.Option;
+
+/** Files that a benchmark writes, and the earlier results that it is compared with. */
+final class BenchOutput {
+    private static final Set<String> FORMATS = Set.of("md", "csv", "json", "jsonl", "html", "png");
+
+    @Option(
+            names = {"--out"},
+            paramLabel = "FILE[,FILE]",
+            split = ",",
+            description =
+                    "Write the results, in the format of the ending: md, csv, json, jsonl, html, or png (the roofline"
+                            + " plot).")
+    private List<Path> files = List.of();
+
+    @Option(
+            names = {"--baseline"},
+            paramLabel = "FILE[,FILE]",
+            split = ",",
+            description = "Compare with the results in json or jsonl files, best of three runs or more; exit code 1 if"
+                    + " something is slower.")
+    private List<Path> baseline = List.of();
+
+    @Option(
+            names = {"--threshold"},
+            paramLabel = "PERCENT",
+            defaultValue = "10",
+            description = "How much slower is too slow, beyond the noise. Default: ${DEFAULT-VALUE}.")
+    private double threshold;
+
+    private List<BenchRun> before = List.of();
+
+    /** Refuses wrong options before anything is measured. */
+    void check() {
+        for (Path f : files) {
+            if (!FORMATS.contains(ending(f))) {
+                throw new Errors.UsageException("--out: " + f + " must end in .md, .csv, .json, .jsonl, .html or .png");
+            }
+        }
+        if (!(threshold > 0 && threshold < 1000)) {
+            throw new Errors.UsageException("--threshold must be a percentage above 0, not " + threshold);
+        }
+        before = baseline.stream().map(BenchFiles::read).toList();
+    }
+
+    private static String ending(Path file) {
+        String name = file.getFileName().toString();
+        return name.substring(name.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT);
+    }
+
+    Map<String, String> machine(Device device, int threads) {
+        Map<String, String> m = new LinkedHashMap<>();
+        m.put("date", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
+        m.put("quern", Version.text());
+        m.put("java", System.getProperty("java.vm.version"));
+        m.put("system", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
+        m.put("device", device + ": " + device.backend().description());
+        m.put("threads", Integer.toString(threads));
+        return m;
+    }
+
+    /** Writes the files and compares; gives the exit code. */
+    int finish(BenchRun run, Output output, boolean json) {
+        BenchComparison comparison = before.isEmpty() ? null : BenchComparison.of(before, run, threshold / 100);
+        for (Path f : files) {
+            try {
+                AtomicFile.write(f, content(f, run, comparison));
+            } catch (IOException e) {
+                throw new TensorException(f + ": cannot be written: " + e, e);
+            }
+        }
+        if (comparison == null) {
+            return Main.OK;
+        }
+        if (json) {
+            Map<String, Object> line = new LinkedHashMap<>();
+            line.put("baseline", baseline.stream().map(Path::toString).toList());
+            line.put("threshold_percent", threshold);
+            line.put("ok", comparison.ok());
+            line.put("median_ratio", comparison.overall());
+            line.put("changes", comparison.changes());
+            line.put("unmatched", comparison.unmatched());
+            output.json(line);
+        } else {
+            comparison.text().forEach(output::println);
+        }
+        return comparison.ok() ? Main.OK : Main.FAILURE;
+    }
+
+    private byte[] content(Path file, BenchRun run, BenchComparison comparison) throws IOException {
+        String ending = ending(file);
+        if (ending.equals("png")) {
+            return RooflineChart.png(run);
+        }
+        String text = switch (ending) {
+            case "md" -> BenchFiles.markdown(run, comparison);
+            case "csv" -> BenchFiles.csv(run);
+            case "json" -> BenchFiles.json(run);
+            case "jsonl" -> BenchFiles.jsonl(run);
+            default -> BenchHtml.page(run, comparison);
+        };
+        return text.getBytes(StandardCharsets.UTF_8);
+    }
+}

@@ -1,0 +1,163 @@
+package io.quern.cli;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.quern.tensor.TensorException;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import javax.imageio.ImageIO;
+import javax.xml.parsers.DocumentBuilderFactory;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.w3c.dom.Document;
+
+/** Files of results, and the comparison from the command line. */
+class BenchReportTest {
+    @TempDir
+    private Path folder;
+
+    private static BenchRun run(double slowDown) {
+        double[] product = {1e-3 * slowDown, 1.01e-3 * slowDown, 1.02e-3 * slowDown};
+        double[] norm = {2e-4, 2.1e-4, 2.2e-4};
+        return new BenchRun(
+                Map.of("device", "cpu: <vectors> & \"more\""),
+                new BenchRun.Roofs(400, 30, 28),
+                List.of(
+                        new BenchRow("matmul", "10x20x30 NN", "F32", "call", product, product, 2e8, 1e6),
+                        new BenchRow("layer_norm", "512x768", "F32", "call", norm, norm, 3e6, 3e6),
+                        new BenchRow("fill", "1M", "F32", "call", norm, norm, 0, 4e6)));
+    }
+
+    private record Run(int code, String out, String err) {}
+
+    private static Run quern(String... args) {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        ByteArrayOutputStream err = new ByteArrayOutputStream();
+        Output output = new Output(new ByteArrayInputStream(new byte[0]), out, err, false);
+        int code = Main.execute(output, args);
+        return new Run(code, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
+    }
+
+    @Test
+    void bothJsonFormsAreReadBack() throws IOException {
+        for (String text : List.of(BenchFiles.json(run(1)), BenchFiles.jsonl(run(1)))) {
+            Path file = Files.writeString(folder.resolve("results"), text);
+            BenchRun read = BenchFiles.read(file);
+            assertEquals(run(1).machine(), read.machine());
+            assertEquals(run(1).roofs(), read.roofs());
+            assertEquals(3, read.rows().size());
+            BenchRow row = read.rows().getFirst();
+            assertEquals("matmul 10x20x30 NN F32", row.key());
+            assertArrayEquals(run(1).rows().getFirst().seconds(), row.seconds());
+            assertEquals(2e8, row.flops());
+        }
+    }
+
+    @Test
+    void whatIsNoResultIsRefused() throws IOException {
+        for (String text : List.of(
+                "",
+                "{}",
+                "no json",
+                "{\"quern_bench\":1,\"rows\":[{\"op\":\"a\"}]}",
+                "{\"quern_bench\":1,\"rows\":[{\"op\":\"a\",\"seconds\":[-1],\"seconds_quartile\":[1]}]}")) {
+            Path file = Files.writeString(folder.resolve("broken.json"), text);
+            assertThrows(TensorException.class, () -> BenchFiles.read(file), text);
+        }
+        assertThrows(TensorException.class, () -> BenchFiles.read(folder.resolve("missing.json")));
+    }
+
+    @Test
+    void csvAndMarkdownHaveARowEach() {
+        String[] csv = BenchFiles.csv(run(1)).split("\n");
+        assertEquals(4, csv.length);
+        for (String line : csv) {
+            assertEquals(13, line.split(",", -1).length, line);
+        }
+        String markdown = BenchFiles.markdown(run(1), BenchComparison.of(List.of(run(1)), run(1.3), 0.1));
+        assertTrue(markdown.contains("| matmul | 10x20x30 NN | F32 | 1010.0 |"), markdown);
+        assertTrue(markdown.contains("slower  matmul 10x20x30 NN F32"), markdown);
+    }
+
+    /** A browser may be missing; so the page is written as well-formed XML, which can be checked without one. */
+    @Test
+    void thePageIsWellFormedAndLoadsNothing() throws Exception {
+        String page = BenchHtml.page(run(1), BenchComparison.of(List.of(run(1)), run(1.3), 0.1));
+        Document d = DocumentBuilderFactory.newInstance()
+                .newDocumentBuilder()
+                .parse(new ByteArrayInputStream(
+                        page.replace("<!DOCTYPE html>", "").getBytes(StandardCharsets.UTF_8)));
+        assertEquals(3, d.getElementsByTagName("svg").getLength());
+        assertEquals(2, d.getElementsByTagName("circle").getLength(), "dots of the operations that count arithmetic");
+        assertEquals(3, d.getElementsByTagName("tbody").item(0).getChildNodes().getLength() / 2);
+        assertEquals(0, d.getElementsByTagName("script").getLength());
+        assertFalse(page.replace("http://www.w3.org/2000/svg", "").contains("http"), "something is loaded");
+        for (int i = 0; i < 2; i++) {
+            var dot = d.getElementsByTagName("circle").item(i).getAttributes();
+            double x = Double.parseDouble(dot.getNamedItem("cx").getNodeValue());
+            double y = Double.parseDouble(dot.getNamedItem("cy").getNodeValue());
+            assertTrue(x > 0 && x < 900 && y > 0 && y < 520, x + ", " + y);
+        }
+    }
+
+    @Test
+    void theRooflineIsAPicture() throws IOException {
+        var image = ImageIO.read(new ByteArrayInputStream(RooflineChart.png(run(1))));
+        assertNotNull(image);
+        assertEquals(900, image.getWidth());
+    }
+
+    /** A baseline that claims the time of now divided by 50 must make the command fail, and one of 50 times not. */
+    @Test
+    void theCommandComparesAndWrites() throws IOException {
+        String[] measure = {
+            "bench",
+            "kernels",
+            "--quick",
+            "--shape",
+            "40x30x20",
+            "--out",
+            folder.resolve("a.json") + "," + folder.resolve("a.html")
+        };
+        assertEquals(0, quern(measure).code);
+        BenchRun now = BenchFiles.read(folder.resolve("a.json"));
+        assertEquals(3, now.rows().size());
+        assertTrue(Files.size(folder.resolve("a.html")) > 1000);
+        for (double factor : new double[] {1.0 / 50, 50}) {
+            List<BenchRow> rows = now.rows().stream()
+                    .map(r -> new BenchRow(
+                            r.op(),
+                            r.shape(),
+                            r.dtype(),
+                            r.unit(),
+                            java.util.Arrays.stream(r.seconds())
+                                    .map(x -> x * factor)
+                                    .toArray(),
+                            java.util.Arrays.stream(r.quick())
+                                    .map(x -> x * factor)
+                                    .toArray(),
+                            r.flops(),
+                            r.bytes()))
+                    .toList();
+            Path file = folder.resolve("other.jsonl");
+            Files.writeString(file, BenchFiles.jsonl(new BenchRun(now.machine(), now.roofs(), rows)));
+            Run compared = quern("bench", "kernels", "--quick", "--shape", "40x30x20", "--baseline", file.toString());
+            assertEquals(factor < 1 ? 1 : 0, compared.code, compared.out + compared.err);
+            assertTrue(compared.out.contains("3 rows against the baseline"), compared.out);
+        }
+        assertEquals(2, quern("bench", "kernels", "--out", "a.txt").code);
+        assertEquals(2, quern("bench", "kernels", "--threshold", "0").code);
+        assertEquals(1, quern("bench", "kernels", "--baseline", "missing.json").code);
+    }
+}
