@@ -14,16 +14,38 @@
 #define __device__
 #define __host__
 #define __forceinline__ inline
+#define __align__(n) __attribute__((aligned(n)))
+#define __launch_bounds__(...)
 #define __shared__ static
 #define __syncthreads() emu_barrier(__COUNTER__)
+#define __syncwarp() emu_sync_warp()
+
+#define EMU_EXPORT __attribute__((visibility("default")))
 
 struct EmuIndex {
     unsigned x, y, z;
 };
 
-extern EmuIndex threadIdx, blockIdx, blockDim, gridDim;
+EMU_EXPORT extern EmuIndex threadIdx, blockIdx, blockDim, gridDim;
 
-void emu_barrier(int id);
+// All threads of the block meet; they must stand at the same barrier of the source.
+EMU_EXPORT void emu_barrier(int id);
+
+// All lanes of a warp meet, each with a record of its own; the last to come works on the records of all.
+typedef void (*EmuTogether)(void **records, unsigned lanes);
+EMU_EXPORT void emu_warp(void *record, EmuTogether work);
+
+// As a meeting, but it also orders what the lanes read and wrote in shared memory, which a shuffle does not.
+EMU_EXPORT void emu_sync_warp();
+
+// Reports a vector access, which the compiler may have split into smaller ones, to the checker.
+EMU_EXPORT void emu_touch(const void *p, unsigned bytes, bool writes);
+
+// Starts a copy of 16 bytes into shared memory, of which `bytes` come from device memory and the others are 0. It lands
+// when this thread waits for it.
+EMU_EXPORT void emu_copy_async(void *to, const void *from, unsigned bytes);
+EMU_EXPORT void emu_copy_commit();
+EMU_EXPORT void emu_copy_wait(unsigned groups);
 
 inline float half_to_float(unsigned short bits) {
     _Float16 h;
@@ -36,4 +58,102 @@ inline unsigned short float_to_half(float x) {
     unsigned short bits;
     std::memcpy(&bits, &h, 2);
     return bits;
+}
+
+struct EmuShuffle {
+    const void *value;
+    unsigned bytes, from;
+    unsigned char result[8];
+};
+
+inline void emu_shuffle(void **records, unsigned lanes) {
+    for (unsigned i = 0; i < lanes; i++) {
+        auto *mine = (EmuShuffle *)records[i];
+        auto *other = (EmuShuffle *)records[mine->from < lanes ? mine->from : i];
+        std::memcpy(mine->result, other->value, mine->bytes);
+    }
+}
+
+template <class T>
+inline T __shfl_xor_sync(unsigned, T value, int mask) {
+    EmuShuffle s = {&value, sizeof(T), (threadIdx.x % 32) ^ (unsigned)mask, {}};
+    emu_warp(&s, emu_shuffle);
+    T result;
+    std::memcpy(&result, s.result, sizeof(T));
+    return result;
+}
+
+// ---- the tensor cores; see tensor_core.cuh for the lanes that hold what
+
+struct EmuFragments {
+    const unsigned char *row;
+    unsigned *x;
+    bool transposed;
+};
+
+__attribute__((no_sanitize_thread)) inline void emu_load_all(void **records, unsigned) {
+    for (unsigned l = 0; l < 32; l++) {
+        auto *mine = (EmuFragments *)records[l];
+        for (unsigned i = 0; i < 4; i++) {
+            unsigned short pair[2];
+            for (unsigned e = 0; e < 2; e++) {
+                unsigned row = mine->transposed ? l % 4 * 2 + e : l / 4;
+                unsigned col = mine->transposed ? l / 4 : l % 4 * 2 + e;
+                std::memcpy(&pair[e], ((EmuFragments *)records[8 * i + row])->row + 2 * col, 2);
+            }
+            mine->x[i] = pair[0] | (unsigned)pair[1] << 16;
+        }
+    }
+}
+
+inline void emu_load_fragments(unsigned *x, const void *row, bool transposed) {
+    emu_touch(row, 16, false);
+    EmuFragments f = {(const unsigned char *)row, x, transposed};
+    emu_warp(&f, emu_load_all);
+}
+
+struct EmuProduct {
+    float *c;
+    const unsigned *a, *b;
+    bool half;
+};
+
+inline float emu_number(const EmuProduct *p, unsigned pair, unsigned which) {
+    unsigned short bits = (unsigned short)(pair >> 16 * which);
+    if (p->half) {
+        return half_to_float(bits);
+    }
+    unsigned wide = (unsigned)bits << 16;
+    float x;
+    std::memcpy(&x, &wide, 4);
+    return x;
+}
+
+__attribute__((no_sanitize_thread)) inline void emu_multiply_all(void **records, unsigned) {
+    float a[16][16], b[16][8];
+    for (unsigned l = 0; l < 32; l++) {
+        auto *p = (EmuProduct *)records[l];
+        for (unsigned e = 0; e < 2; e++) {
+            for (unsigned i = 0; i < 4; i++) {
+                a[l / 4 + i % 2 * 8][l % 4 * 2 + e + i / 2 * 8] = emu_number(p, p->a[i], e);
+            }
+            for (unsigned i = 0; i < 2; i++) {
+                b[l % 4 * 2 + e + i * 8][l / 4] = emu_number(p, p->b[i], e);
+            }
+        }
+    }
+    for (unsigned l = 0; l < 32; l++) {
+        float *c = ((EmuProduct *)records[l])->c;
+        for (unsigned i = 0; i < 4; i++) {
+            unsigned row = l / 4 + i / 2 * 8, col = l % 4 * 2 + i % 2;
+            for (unsigned k = 0; k < 16; k++) {
+                c[i] += a[row][k] * b[k][col];
+            }
+        }
+    }
+}
+
+inline void emu_multiply_fragments(float *c, const unsigned *a, const unsigned *b, bool half) {
+    EmuProduct p = {c, a, b, half};
+    emu_warp(&p, emu_multiply_all);
 }

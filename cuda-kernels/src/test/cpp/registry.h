@@ -6,13 +6,23 @@
 #include <utility>
 #include <vector>
 
+#include "cuemu.h"
+
+// The static data of a library, in which the shared memory of its kernels lies, and what the checker knows about it.
+struct EmuStatics {
+    char *start;
+    size_t bytes;
+    void *shadow;
+};
+
 struct EmuKernel {
     void (*call)(void (*)(), void **);
     void (*function)();
     std::vector<size_t> sizes;
+    EmuStatics *statics;
 };
 
-std::map<std::string, EmuKernel> &emu_kernels();
+EMU_EXPORT std::map<std::string, EmuKernel> &emu_kernels();
 
 template <class F>
 struct EmuThunk;
@@ -31,8 +41,14 @@ struct EmuThunk<void (*)(A...)> {
     }
 };
 
+// Put there by the linker.
+extern "C" char __bss_start[] __attribute__((visibility("hidden")));
+extern "C" char _end[] __attribute__((visibility("hidden")));
+
+static EmuStatics emu_statics = {__bss_start, (size_t)(_end - __bss_start), nullptr};
+
 #define REGISTER(name)                                                                                       \
     static bool registered_##name = (emu_kernels()[#name] = {EmuThunk<decltype(&name)>::call,                \
                                              reinterpret_cast<void (*)()>(&name),                            \
-                                             EmuThunk<decltype(&name)>::sizes()},                            \
+                                             EmuThunk<decltype(&name)>::sizes(), &emu_statics},              \
             true);

@@ -25,9 +25,28 @@ final class EmulatedSchedule {
         call("quern_emu_forgive", ValueLayout.JAVA_INT, on ? 1 : 0);
     }
 
-    private static void call(String name, ValueLayout type, Object argument) {
+    /** Puts the kernels of a library in the place of those of the same names; null puts the right ones back. */
+    static void replace(Path library) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment path = library == null ? MemorySegment.NULL : arena.allocateFrom(library.toString());
+            if (call("quern_emu_replace", ValueLayout.ADDRESS, path) != 0) {
+                throw new AssertionError("cannot load " + library);
+            }
+        }
+    }
+
+    /** What was wrong with the last kernel that failed. */
+    static String lastError() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment text = arena.allocate(1000);
+            call("quern_emu_error", ValueLayout.ADDRESS, text);
+            return text.getString(0);
+        }
+    }
+
+    private static int call(String name, ValueLayout type, Object argument) {
         if (Emulator.isCard()) {
-            return;
+            return 0;
         }
         try {
             SymbolLookup library =
@@ -35,7 +54,7 @@ final class EmulatedSchedule {
             MemorySegment address = library.find(name).orElseThrow();
             MethodHandle handle =
                     Linker.nativeLinker().downcallHandle(address, FunctionDescriptor.of(ValueLayout.JAVA_INT, type));
-            int unused = (int) handle.invoke(argument);
+            return (int) handle.invoke(argument);
         } catch (Throwable e) {
             throw new AssertionError(e);
         }

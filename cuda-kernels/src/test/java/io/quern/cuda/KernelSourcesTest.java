@@ -26,7 +26,8 @@ class KernelSourcesTest {
             }
         }
         assertEquals(
-                Files.readString(Emulator.KERNELS.resolve("kernels.sha256")).strip(),
+                Files.readString(EmulatorBuild.KERNELS.resolve("kernels.sha256"))
+                        .strip(),
                 HexFormat.of().formatHex(digest.digest()),
                 "a kernel was changed: run scripts/build-kernels.sh, which needs nvcc");
     }
@@ -43,7 +44,7 @@ class KernelSourcesTest {
     }
 
     private static List<Path> files(String extension) throws Exception {
-        try (Stream<Path> all = Files.list(Emulator.KERNELS)) {
+        try (Stream<Path> all = Files.list(EmulatorBuild.KERNELS)) {
             return all.filter(p -> p.toString().endsWith(extension))
                     .sorted(Comparator.comparing(Path::toString))
                     .toList();
