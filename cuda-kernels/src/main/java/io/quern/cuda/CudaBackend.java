@@ -46,7 +46,7 @@ final class CudaBackend implements Backend {
         this.device = device;
         this.name = new Device("cuda", index);
         this.pool = new CudaPool(device);
-        this.elementwise = new ElementwiseLauncher(device);
+        this.elementwise = new ElementwiseLauncher(device, pool);
         this.reduce = new ReduceLauncher(device, pool);
         this.matmul = new MatMulLauncher(device);
         this.norm = new NormLauncher(device);
@@ -126,6 +126,11 @@ final class CudaBackend implements Backend {
     @Override
     public MemoryStats memory() {
         return pool.stats();
+    }
+
+    @Override
+    public boolean hasQuantized() {
+        return true;
     }
 
     @Override

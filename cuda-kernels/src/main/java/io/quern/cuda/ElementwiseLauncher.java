@@ -9,13 +9,19 @@ import io.quern.tensor.op.Elementwise;
 /** Launches the kernels of {@code elementwise.cu}. */
 final class ElementwiseLauncher {
     private final CudaDevice device;
+    private final CudaPool pool;
 
-    ElementwiseLauncher(CudaDevice device) {
+    ElementwiseLauncher(CudaDevice device, CudaPool pool) {
         this.device = device;
+        this.pool = pool;
     }
 
     void run(Elementwise op, Tensor[] in, Tensor y) {
         long n = y.size();
+        if (op instanceof Elementwise.Cast && in[0].dtype().isQuantized()) {
+            fromBlocks(in[0], y);
+            return;
+        }
         Launch launch = switch (op) {
             case Elementwise.Unary u ->
                 start("unary", y).i32(u.kind().ordinal()).i64(in[0].address()).i64(y.address());
@@ -58,6 +64,30 @@ final class ElementwiseLauncher {
             launch.i64(device.faultAddress());
         }
         launch.run(Kernels.blocks(n), 1, 1, Kernels.THREADS);
+    }
+
+    /** Blocks become F32, and that any other dtype. */
+    private void fromBlocks(Tensor x, Tensor y) {
+        if (y.dtype().isQuantized()) {
+            throw Kernels.unsupported(y.dtype());
+        }
+        long n = y.size();
+        long bytes = CudaPool.sizeClass(4 * n);
+        boolean direct = y.dtype() == DType.F32;
+        long floats = direct ? y.address() : pool.take(bytes);
+        device.launch("dequantize_" + Kernels.blocks(x.dtype()))
+                .i64(x.address())
+                .i64(floats)
+                .i64(n)
+                .run(Kernels.blocks(n / 8), 1, 1, Kernels.THREADS);
+        if (!direct) {
+            device.launch(Kernels.named("cast_f32", y.dtype()))
+                    .i64(floats)
+                    .i64(y.address())
+                    .i64(n)
+                    .run(Kernels.blocks(n), 1, 1, Kernels.THREADS);
+            pool.giveBack(floats, bytes);
+        }
     }
 
     private Launch start(String kernel, Tensor like) {

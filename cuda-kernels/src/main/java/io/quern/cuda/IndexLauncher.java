@@ -23,7 +23,10 @@ final class IndexLauncher {
     }
 
     private void embedding(Tensor table, Tensor ids, Tensor y) {
-        device.launch(Kernels.sized("embedding", table.dtype()))
+        String kernel = table.dtype().isQuantized()
+                ? "embedding_" + Kernels.blocks(table.dtype())
+                : Kernels.sized("embedding", table.dtype());
+        device.launch(kernel)
                 .i64(table.address())
                 .i64(ids.address())
                 .i64(y.address())

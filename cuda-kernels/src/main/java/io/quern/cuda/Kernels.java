@@ -13,7 +13,7 @@ final class Kernels {
     static final int REDUCING = 128;
 
     /** Enough blocks to fill any card; beyond, threads take several elements. */
-    private static final long MOST_BLOCKS = 1 << 14;
+    private static final long MOST_BLOCKS = Long.getLong("quern.cuda.blocks", 1 << 14);
 
     private Kernels() {}
 
@@ -33,6 +33,11 @@ final class Kernels {
         };
     }
 
+    /** How names of kernels write a quantised dtype, such as {@code q8_0}. */
+    static String blocks(DType quantized) {
+        return quantized.name().toLowerCase(java.util.Locale.ROOT);
+    }
+
     /** The name of a kernel that moves elements of a size. */
     static String sized(String kernel, DType dtype) {
         if (dtype.isQuantized()) {
@@ -42,7 +47,8 @@ final class Kernels {
     }
 
     static TensorException unsupported(DType dtype) {
-        return new TensorException("CUDA has no kernel for " + dtype + "; cast to F32, or use --device cpu");
+        return new TensorException("CUDA has no kernel for " + dtype + " here; cast to " + dtype
+                + " on the CPU and move the tensor, or use --device cpu");
     }
 
     /** Blocks for {@code n} elements. */

@@ -23,6 +23,7 @@ public final class CudaDevice {
     private final CUstream stream = new CUstream();
     private final String name;
     private final int capability;
+    private final int multiprocessors;
     private final long totalMemory;
     private final Staging staging;
     private final MemorySegment fault;
@@ -42,6 +43,7 @@ public final class CudaDevice {
         name = new String(label, java.nio.charset.StandardCharsets.UTF_8).split("\0", 2)[0];
         capability = 10 * attribute(device, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)
                 + attribute(device, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+        multiprocessors = attribute(device, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
         if (capability < 80) {
             throw new TensorException(name + " has compute capability " + capability / 10 + "." + capability % 10
                     + "; the kernels need 8.0 (Ampere) or newer. Use --device cpu");
@@ -87,6 +89,11 @@ public final class CudaDevice {
 
     CUstream stream() {
         return stream;
+    }
+
+    /** Multiprocessors of the card: how many blocks run at the same time, or a few times that. */
+    public int multiprocessors() {
+        return multiprocessors;
     }
 
     /** Name and compute capability, such as {@code NVIDIA H200, sm_90}. */

@@ -1,0 +1,67 @@
+package io.quern.cuda;
+
+import io.quern.tensor.DType;
+
+/** Our own kernels of matrix products, by the names that {@code quern.cuda.gemm=own:NAME} takes. */
+enum MatMulKernel {
+    /** Few rows: reads b once. */
+    GEMV("gemv", 0),
+    /** Tensor cores, tiles of 128 x 128. */
+    MMA_128("mma128", 128),
+    /** Tensor cores, tiles of 64 x 64: for products with too few large ones to fill the card. */
+    MMA_64("mma64", 64),
+    /** Tensor cores for operands without aligned rows. */
+    MMA_ANY("mma_any", 64),
+    /** F32, tiles of 128 x 128. */
+    TILE_128("tile128", 128),
+    /** Everything, tiles of 64 x 64. */
+    TILE("tile", 64);
+
+    /** Rows up to which reading b is all there is to do. */
+    private static final int FEW_ROWS = 8;
+
+    private final String label;
+    private final int side;
+
+    MatMulKernel(String label, int side) {
+        this.label = label;
+        this.side = side;
+    }
+
+    String label() {
+        return label;
+    }
+
+    /** Side of a block's tile, or 0. */
+    int side() {
+        return side;
+    }
+
+    /** Whether the kernel can do a product, fast or not. */
+    boolean takes(MatMulProblem p) {
+        DType a = p.a().dtype();
+        boolean half = p.sameDtypes() && (a == DType.BF16 || a == DType.F16);
+        return switch (this) {
+            case GEMV ->
+                p.m() <= FEW_ROWS && p.batch() == 1 && p.k() > 0 && a != DType.F64 && (p.bRow() == 1 || p.bCol() == 1);
+            case MMA_128, MMA_64 -> half && p.k() > 0 && p.aInPieces(8) && p.bInPieces(8);
+            case MMA_ANY -> half;
+            case TILE_128 -> a == DType.F32 && !p.b().dtype().isQuantized();
+            case TILE -> true;
+        };
+    }
+
+    /** Which of them is meant for a product on a card with so many multiprocessors. Not measured on a card yet. */
+    static MatMulKernel choose(MatMulProblem p, int multiprocessors) {
+        if (GEMV.takes(p)) {
+            return GEMV;
+        }
+        if (MMA_64.takes(p)) {
+            return p.tiles(MMA_128.side) < multiprocessors ? MMA_64 : MMA_128;
+        }
+        if (MMA_ANY.takes(p)) {
+            return MMA_ANY;
+        }
+        return TILE_128.takes(p) && p.tiles(TILE_128.side) >= multiprocessors ? TILE_128 : TILE;
+    }
+}

@@ -1,0 +1,180 @@
+package io.quern.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
+import io.quern.tensor.DType;
+import io.quern.tensor.Device;
+import io.quern.tensor.Scope;
+import io.quern.tensor.check.OpCase;
+import io.quern.tensor.check.OpCatalog;
+import io.quern.tensor.op.Attention;
+import io.quern.tensor.op.Loss;
+import io.quern.tensor.op.MatMul;
+import io.quern.tensor.op.Norm;
+import io.quern.tensor.op.Op;
+import io.quern.tensor.op.Reduce;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Every synchronisation in the kernels is needed, and its lack is found: without any one of them, some case of the catalogue
+ * fails. That takes minutes, so only those of one small source are tried unless {@code -Dquern.mutations}
+ * names sources by a regular expression, as scripts/check-barriers.sh does.
+ */
+class BarrierMutationTest {
+    private static final Pattern SYNCHRONISATION =
+            Pattern.compile("__syncthreads\\(\\);|__syncwarp\\(\\);|cp_async_wait<\\w+>\\(\\);");
+
+    /** A barrier is the same in all dtypes, so one of them is built. */
+    private static final Pattern F32_ONLY = Pattern.compile("#define FOR_FLOATING\\(M\\).*");
+
+    /** A source without one synchronisation. */
+    private record Mutant(String source, int line, String without, String text) {
+        @Override
+        public String toString() {
+            return source + ":" + line + " without " + without;
+        }
+
+        /** The source whose kernels show it. */
+        String family() {
+            return switch (source) {
+                case "common.cuh" -> "reduce.cu";
+                default -> source;
+            };
+        }
+
+        /** The kernel of matrix products to take where it can. */
+        MatMulKernel kernel() {
+            return switch (source) {
+                case "matmul_f32.cu" -> MatMulKernel.TILE_128;
+                case "matmul_mma.cu" -> MatMulKernel.MMA_64;
+                case "gemv.cu" -> MatMulKernel.GEMV;
+                default -> MatMulKernel.TILE;
+            };
+        }
+
+        DType dtype() {
+            return kernel() == MatMulKernel.MMA_64 ? DType.BF16 : DType.F32;
+        }
+
+        boolean concerns(Op op) {
+            return switch (family()) {
+                case "attention.cu" -> op instanceof Attention;
+                case "reduce.cu" -> op instanceof Reduce;
+                case "norm.cu" -> op instanceof Norm;
+                case "loss.cu" -> op instanceof Loss;
+                case "matmul.cu", "matmul_f32.cu", "matmul_mma.cu", "gemv.cu" -> op instanceof MatMul;
+                default -> throw new AssertionError("no operations are known for " + source);
+            };
+        }
+    }
+
+    @BeforeAll
+    static void needsTheEmulator() {
+        Emulator.requireBuild();
+    }
+
+    @AfterEach
+    void putBack() {
+        if (Emulator.folder() == null) {
+            return;
+        }
+        EmulatedSchedule.replace(null);
+        EmulatedSchedule.forgive(false);
+        CatalogRun.backend().products().choose(MatMulLauncher.Choice.AUTO);
+    }
+
+    @Test
+    void everySynchronisationIsNeeded() throws Exception {
+        Pattern sources = Pattern.compile(System.getProperty("quern.mutations", "norm.cu"));
+        List<Mutant> mutants = new ArrayList<>();
+        for (Path source : EmulatorBuild.files(EmulatorBuild.KERNELS, "cu|cuh")) {
+            if (sources.matcher(source.getFileName().toString()).matches()) {
+                mutants.addAll(mutants(source));
+            }
+        }
+        assertFalse(mutants.isEmpty());
+        EmulatedSchedule.set("forward");
+        EmulatedSchedule.forgive(true);
+        List<String> survivors = new ArrayList<>();
+        try (ExecutorService compilers = Executors.newFixedThreadPool(2)) {
+            List<Future<Path>> libraries = new ArrayList<>();
+            for (Mutant m : mutants) {
+                libraries.add(compilers.submit(() -> build(m)));
+            }
+            for (int i = 0; i < mutants.size(); i++) {
+                Mutant m = mutants.get(i);
+                EmulatedSchedule.replace(libraries.get(i).get());
+                String failure = failure(m);
+                System.out.println(m + ": " + (failure == null ? "SURVIVES" : failure));
+                if (failure == null) {
+                    survivors.add(m.toString());
+                }
+            }
+        }
+        System.out.println(
+                "without one synchronisation: " + mutants.size() + " kernels, " + survivors.size() + " survive");
+        assertEquals(List.of(), survivors);
+    }
+
+    private static List<Mutant> mutants(Path source) throws IOException {
+        String text = Files.readString(source);
+        List<Mutant> all = new ArrayList<>();
+        Matcher m = SYNCHRONISATION.matcher(text);
+        while (m.find()) {
+            int line = (int) text.substring(0, m.start()).lines().count();
+            String name = source.getFileName().toString();
+            all.add(new Mutant(name, line, m.group(), text.substring(0, m.start()) + ";" + text.substring(m.end())));
+        }
+        return all;
+    }
+
+    private static Path build(Mutant m) throws IOException, EmulatorBuild.NoCompilerException {
+        Path work = Files.createTempDirectory(EmulatorBuild.TARGET, "mutant");
+        for (Path source : EmulatorBuild.files(EmulatorBuild.KERNELS, "cu|cuh")) {
+            Files.copy(source, work.resolve(source.getFileName()));
+        }
+        Files.writeString(work.resolve(m.source), m.text);
+        Path common = work.resolve("common.cuh");
+        Files.writeString(
+                common,
+                F32_ONLY.matcher(Files.readString(common)).replaceFirst(r -> "#define FOR_FLOATING(M) M(float, f32)"));
+        return EmulatorBuild.replacement(work.resolve(m.family()), work, Emulator.folder());
+    }
+
+    /** The first failure of a case that runs the changed kernels, or null. */
+    private static String failure(Mutant m) {
+        CatalogRun.backend().products().choose(MatMulLauncher.Choice.OWN, m.kernel());
+        List<OpCase> cases = new ArrayList<>(MatMulKernelsTest.cases());
+        cases.addAll(OpCatalog.all());
+        for (OpCase c : cases) {
+            if (!c.dtypes().contains(m.dtype())) {
+                continue;
+            }
+            try {
+                List<String> wrong =
+                        Scope.run(() -> m.concerns(c.op(c.operands(CatalogRun.SEED, m.dtype(), Device.CPU)))
+                                ? CatalogRun.compare(c, m.dtype())
+                                : List.<String>of());
+                if (!wrong.isEmpty()) {
+                    return wrong.getFirst();
+                }
+            } catch (RuntimeException e) {
+                return c.name() + ": " + EmulatedSchedule.lastError();
+            }
+        }
+        return null;
+    }
+}

@@ -1,0 +1,136 @@
+package io.quern.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.quern.tensor.DType;
+import io.quern.tensor.Scope;
+import io.quern.tensor.Shape;
+import io.quern.tensor.Tensor;
+import io.quern.tensor.TensorException;
+import io.quern.tensor.check.OpCase;
+import io.quern.tensor.check.OpCatalog;
+import io.quern.tensor.op.MatMul;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Each of our own kernels of matrix products, on all that it takes, against the scalar twins. */
+@Tag("gpu")
+class MatMulKernelsTest {
+    /** M, K, N: more than a tile and odd; whole tiles; whole pieces of 8; few rows. */
+    private static final int[][] SIZES = {{136, 104, 72}, {67, 40, 130}, {8, 72, 200}, {1, 1032, 40}, {4, 264, 24}};
+
+    @BeforeAll
+    static void needsTheEmulator() {
+        Emulator.require();
+    }
+
+    @AfterEach
+    void asBefore() {
+        CatalogRun.backend().products().choose(MatMulLauncher.Choice.AUTO);
+    }
+
+    /** Products large enough for several tiles and slices, in the four layouts, with a bias, in batches. */
+    static List<OpCase> cases() {
+        List<OpCase> all = new ArrayList<>();
+        for (int[] s : SIZES) {
+            for (int layout = 0; layout < 4; layout++) {
+                boolean ta = (layout & 1) != 0;
+                boolean tb = (layout & 2) != 0;
+                boolean bias = layout == 0;
+                all.add(new OpCase(
+                        "matmul " + List.of(s[0], s[1], s[2]) + (ta ? ", a transposed" : "")
+                                + (tb ? ", b transposed" : ""),
+                        EnumSet.of(DType.F32, DType.BF16, DType.F16),
+                        Set.of(),
+                        d -> List.of(
+                                ta ? d.normal(s[1], s[0]) : d.normal(s[0], s[1]),
+                                tb ? d.normal(s[2], s[1]) : d.normal(s[1], s[2]),
+                                d.normal(s[2])),
+                        t -> new MatMul(
+                                ta ? t.get(0).transpose(0, 1) : t.get(0),
+                                tb ? t.get(1).transpose(0, 1) : t.get(1),
+                                bias ? t.get(2) : null)));
+            }
+        }
+        all.add(new OpCase(
+                "matmul of head views",
+                EnumSet.of(DType.F32, DType.BF16, DType.F16),
+                Set.of(),
+                d -> List.of(d.normal(2, 24, 3, 16), d.normal(2, 40, 3, 16)),
+                t -> new MatMul(t.get(0).permute(0, 2, 1, 3), t.get(1).permute(0, 2, 3, 1), null)));
+        return all;
+    }
+
+    @ParameterizedTest
+    @EnumSource(MatMulKernel.class)
+    void agreesWithTheTwins(MatMulKernel kernel) {
+        EmulatedSchedule.set("11");
+        MatMulLauncher products = CatalogRun.backend().products();
+        products.choose(MatMulLauncher.Choice.OWN, kernel);
+        int ran = 0;
+        List<String> wrong = new ArrayList<>();
+        for (OpCase c : cases()) {
+            for (DType dtype : dtypes(kernel)) {
+                wrong.addAll(Scope.run(() -> CatalogRun.compare(c, dtype)));
+                ran += products.last().equals(kernel.label()) ? 1 : 0;
+            }
+        }
+        for (OpCase c : OpCatalog.all()) {
+            DType dtype = dtypes(kernel).getFirst();
+            if (c.name().startsWith("matmul") && kernel != MatMulKernel.MMA_128 && kernel != MatMulKernel.TILE) {
+                wrong.addAll(Scope.run(() -> CatalogRun.compare(c, dtype)));
+                ran += products.last().equals(kernel.label()) ? 1 : 0;
+            }
+        }
+        System.out.println("matrix products by " + kernel.label() + ": " + ran + " cases");
+        assertEquals("", String.join("\n", wrong));
+        assertTrue(ran >= 8, ran + " cases");
+    }
+
+    /** Those that run the kernel: CatalogTest has the others. */
+    private static List<DType> dtypes(MatMulKernel kernel) {
+        return switch (kernel) {
+            case GEMV -> List.of(DType.BF16, DType.F32);
+            case MMA_128, MMA_64, MMA_ANY -> List.of(DType.BF16, DType.F16);
+            case TILE_128, TILE -> List.of(DType.F32);
+        };
+    }
+
+    /** What is chosen for the products of GPT-2, on a card with 132 multiprocessors. */
+    @Test
+    void theKernelsAreThoseMeantForTheShapes() {
+        assertEquals(MatMulKernel.GEMV, chosen(DType.BF16, 1, 768, 2304));
+        assertEquals(MatMulKernel.MMA_128, chosen(DType.BF16, 8192, 768, 3072));
+        assertEquals(MatMulKernel.MMA_64, chosen(DType.F16, 1024, 768, 768));
+        assertEquals(MatMulKernel.MMA_ANY, chosen(DType.BF16, 1024, 100, 50257));
+        assertEquals(MatMulKernel.TILE_128, chosen(DType.F32, 8192, 768, 3072));
+        assertEquals(MatMulKernel.TILE, chosen(DType.F32, 64, 768, 768));
+        assertEquals(MatMulKernel.TILE, chosen(DType.F64, 1, 8, 8));
+    }
+
+    private static MatMulKernel chosen(DType dtype, int m, int k, int n) {
+        return Scope.run(() -> {
+            Tensor a = Tensor.zeros(CatalogRun.CUDA, dtype, Shape.of(1, k)).expand(Shape.of(m, k));
+            Tensor b = Tensor.zeros(CatalogRun.CUDA, dtype, Shape.of(1, n)).expand(Shape.of(k, n));
+            long[] none = {};
+            MatMulProblem p = new MatMulProblem(a, b, m, n, k, 1, new int[0], none, none, k, 1, n, 1);
+            return MatMulKernel.choose(p, 132);
+        });
+    }
+
+    @Test
+    void anUnknownKernelIsNamed() {
+        TensorException e = assertThrows(TensorException.class, () -> MatMulLauncher.named("fast"));
+        assertTrue(e.getMessage().contains("gemv, mma128, mma64, mma_any, tile128, tile"), e.getMessage());
+    }
+}
