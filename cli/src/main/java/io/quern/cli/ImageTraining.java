@@ -11,6 +11,7 @@ import io.quern.train.TrainResult;
 import io.quern.train.TrainState;
 import io.quern.train.Trainer;
 import io.quern.train.data.Batches;
+import io.quern.train.data.Prefetch;
 import io.quern.train.optim.AdamW;
 import io.quern.train.optim.ParamGroup;
 import io.quern.vision.NetworkConfig;
@@ -162,11 +163,12 @@ abstract class ImageTraining<M extends Module, B> {
         RunRecord record =
                 new RunRecord(command(), spec, device, threads, Map.of(options.data.toString(), options.data));
         try (AdamW adamW = new AdamW(ParamGroup.decayMatrices(model, options.weightDecay), 0.9, 0.999, 1e-8);
+                Prefetch<B> ahead = new Prefetch<>(batches, TrainShared.PREFETCH);
                 EventLog log = new EventLog(options.out.resolve("log.jsonl"))) {
             Trainer<B> trainer = Trainer.of(
                             model,
                             b -> loss(model, b),
-                            batches,
+                            ahead,
                             adamW,
                             options.shared.schedule(options.lr, options.lr / 100, options.warmup, steps))
                     .steps(steps)

@@ -16,6 +16,7 @@ import io.quern.train.TrainState;
 import io.quern.train.Trainer;
 import io.quern.train.data.Batch;
 import io.quern.train.data.Batches;
+import io.quern.train.data.Prefetch;
 import io.quern.train.data.TokenDataset;
 import io.quern.train.optim.Optimizer;
 import io.quern.train.optim.Schedule;
@@ -199,8 +200,9 @@ final class TrainGptCommand implements Callable<Integer> {
                     .put("validation_tokens_per_character", tokensPerCharacter);
             try (Optimizer optimizer =
                             options.optimizer.create(model, options.weightDecay, options.momentum, options.beta2);
+                    Prefetch<Batch> ahead = new Prefetch<>(batches, TrainShared.PREFETCH);
                     EventLog log = new EventLog(options.out.resolve("log.jsonl"))) {
-                Trainer<Batch> trainer = Trainer.of(model, b -> loss(model, b), batches, optimizer, schedule(steps))
+                Trainer<Batch> trainer = Trainer.of(model, b -> loss(model, b), ahead, optimizer, schedule(steps))
                         .steps(steps)
                         .accumulate(options.accumulate)
                         .seed(options.seed)

@@ -13,6 +13,9 @@ import picocli.CommandLine.Option;
 
 /** What every {@code train} command can be told, whatever it trains. */
 final class TrainShared {
+    /** Batches that are prepared while one is trained on. */
+    static final int PREFETCH = 2;
+
     /** The options that a resumed run takes over from the one before it. */
     static final List<String> LASTING = List.of(
             "schedule",

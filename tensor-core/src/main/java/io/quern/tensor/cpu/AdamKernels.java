@@ -52,33 +52,8 @@ final class AdamKernels {
     /** All parameters but those of F64. */
     static void run(Update.AdamW op) {
         AdamKernels kernel = new AdamKernels(op);
-        int count = op.params().size();
-        int[] firstTask = new int[count + 1];
-        for (int i = 0; i < count; i++) {
-            firstTask[i + 1] =
-                    firstTask[i] + Math.toIntExact((op.params().get(i).size() + CHUNK - 1) / CHUNK);
-        }
-        Workers.parallelFor(firstTask[count], t -> {
-            int i = find(firstTask, t);
-            long first = (long) (t - firstTask[i]) * CHUNK;
-            int n = (int) Math.min(CHUNK, op.params().get(i).size() - first);
-            kernel.chunk(op, i, first, n);
-        });
-    }
-
-    /** The parameter that a task belongs to. */
-    private static int find(int[] firstTask, int task) {
-        int low = 0;
-        int high = firstTask.length - 1;
-        while (high - low > 1) {
-            int middle = (low + high) >>> 1;
-            if (firstTask[middle] <= task) {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        return low;
+        TensorChunks chunks = TensorChunks.of(op.params(), CHUNK);
+        Workers.parallelFor(chunks.count(), t -> kernel.chunk(op, chunks.tensor(t), chunks.first(t), chunks.length(t)));
     }
 
     private void chunk(Update.AdamW op, int i, long first, int n) {

@@ -1,5 +1,7 @@
 package io.quern.train.data;
 
+import java.util.function.Supplier;
+
 /**
  * Batches by number. The same number always gives the same batch, so resuming needs no hidden state but the number of
  * batches taken.
@@ -9,6 +11,14 @@ package io.quern.train.data;
 public interface Batches<B> {
     /** Batch {@code index}, counted from 0 without end; its tensors are born in the current scope. */
     B batch(long index);
+
+    /**
+     * Does the part of the work for batch {@code index} that needs no device; may be called on any thread. What is returned
+     * makes the tensors, and is called on the thread and in the scope that use them.
+     */
+    default Supplier<B> prepare(long index) {
+        return () -> batch(index);
+    }
 
     /** Number of batches in one pass over the data, at least 1. */
     long perEpoch();

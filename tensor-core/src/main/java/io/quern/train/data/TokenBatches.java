@@ -6,6 +6,7 @@ import io.quern.tensor.Rng;
 import io.quern.tensor.Shape;
 import io.quern.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.util.function.Supplier;
 
 /** Batches of pieces of a token sequence, at the places that an order gives. */
 final class TokenBatches implements Batches<Batch> {
@@ -85,6 +86,11 @@ final class TokenBatches implements Batches<Batch> {
 
     @Override
     public Batch batch(long index) {
+        return prepare(index).get();
+    }
+
+    @Override
+    public Supplier<Batch> prepare(long index) {
         int[] inputs = new int[Math.multiplyExact(batch, time)];
         int[] targets = new int[inputs.length];
         int rows = 0;
@@ -97,7 +103,8 @@ final class TokenBatches implements Batches<Batch> {
             tokens.read(start + 1, targets, rows * time, time);
             rows++;
         }
-        return new Batch(tensor(inputs, rows), tensor(targets, rows));
+        int count = rows;
+        return () -> new Batch(tensor(inputs, count), tensor(targets, count));
     }
 
     private Tensor tensor(int[] ids, int rows) {

@@ -9,6 +9,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.List;
 import java.util.zip.CRC32C;
 
 /**
@@ -50,6 +51,22 @@ public final class TokenDataset {
             MemorySegment all = channel.map(FileChannel.MapMode.READ_ONLY, 0, bytes, Arena.ofAuto());
             return new TokenDataset(all, width, Device.CPU);
         }
+    }
+
+    /**
+     * Sequences end to end, each followed by a separator: no padding, and pieces may span two of them. {@link PaddedBatches} is
+     * the other way.
+     */
+    public static TokenDataset packed(List<int[]> sequences, int separator) {
+        long size = sequences.stream().mapToLong(s -> s.length + 1L).sum();
+        int[] all = new int[Math.toIntExact(size)];
+        int at = 0;
+        for (int[] s : sequences) {
+            System.arraycopy(s, 0, all, at, s.length);
+            at += s.length;
+            all[at++] = separator;
+        }
+        return of(all);
     }
 
     /** The same tokens, with batches made on another device. */

@@ -9,6 +9,7 @@ import io.quern.tensor.TensorException;
 import io.quern.train.data.Batches;
 import io.quern.vision.Preprocessor;
 import java.lang.foreign.MemorySegment;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import java.util.zip.CRC32C;
 
@@ -66,12 +67,18 @@ public final class ImageBatches implements Batches<ImageBatch> {
 
     @Override
     public ImageBatch batch(long index) {
+        return prepare(index).get();
+    }
+
+    @Override
+    public Supplier<ImageBatch> prepare(long index) {
         long first = index % perEpoch() * batch;
         int n = (int) Math.min(batch, set.size() - first);
         int[] at = new int[n];
         int[] classes = new int[n];
+        int[] ordered = shuffled ? order(index / perEpoch()) : null;
         for (int i = 0; i < n; i++) {
-            at[i] = shuffled ? order(index / perEpoch())[(int) first + i] : (int) first + i;
+            at[i] = ordered == null ? (int) first + i : ordered[(int) first + i];
             classes[i] = set.classes()[at[i]];
         }
         int each = set.bytesEach();
@@ -90,15 +97,14 @@ public final class ImageBatches implements Batches<ImageBatch> {
                 x[i * each + k] = preprocessor.normalised(x[i * each + k], k / plane);
             }
         });
-        Tensor targets = ints(classes);
         if (!augmentation.mixes() || n < 2) {
-            return new ImageBatch(floats(x, n), targets, null, 1);
+            return () -> new ImageBatch(floats(x, n), ints(classes), null, 1);
         }
-        return mixed(x, classes, targets, new Rng(seed, Rng.stream("mix") + index));
+        return mixed(x, classes, new Rng(seed, Rng.stream("mix") + index));
     }
 
     /** Mixes every picture with the one that comes next. */
-    private ImageBatch mixed(float[] x, int[] classes, Tensor targets, Rng rng) {
+    private Supplier<ImageBatch> mixed(float[] x, int[] classes, Rng rng) {
         int n = classes.length;
         int each = x.length / n;
         int[] others = new int[n];
@@ -127,10 +133,11 @@ public final class ImageBatches implements Batches<ImageBatch> {
                 y[k] = (float) (share * x[k] + (1 - share) * x[(k + each) % x.length]);
             }
         }
-        return new ImageBatch(floats(y, n), targets, ints(others), share);
+        double part = share;
+        return () -> new ImageBatch(floats(y, n), ints(classes), ints(others), part);
     }
 
-    private int[] order(long epoch) {
+    private synchronized int[] order(long epoch) {
         if (epoch != orderedEpoch) {
             int[] all = IntStream.range(0, set.size()).toArray();
             Rng rng = new Rng(seed, Rng.stream("shuffle") + epoch);

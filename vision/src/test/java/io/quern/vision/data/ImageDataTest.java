@@ -9,6 +9,7 @@ import io.quern.tensor.Device;
 import io.quern.tensor.Rng;
 import io.quern.tensor.Scope;
 import io.quern.tensor.TensorException;
+import io.quern.train.data.Prefetch;
 import io.quern.vision.Preprocessor;
 import io.quern.vision.TestImages;
 import java.io.ByteArrayOutputStream;
@@ -221,5 +222,27 @@ class ImageDataTest {
                 return null;
             });
         }
+    }
+
+    @Test
+    void preparingAheadChangesNoBit() {
+        Augmentation a = new Augmentation(1, 10, 0.1, true, 0.5, 0.8, true);
+        ImageBatches b = ImageBatches.shuffled(set(12), Preprocessor.of(8), a, 4, 3, Device.CPU);
+        ImageBatches same = ImageBatches.shuffled(set(12), Preprocessor.of(8), a, 4, 3, Device.CPU);
+        try (Prefetch<ImageBatch> ahead = new Prefetch<>(same, 2)) {
+            for (int i = 0; i < 8; i++) {
+                int index = i;
+                Scope.run(() -> {
+                    ImageBatch expected = b.batch(index);
+                    ImageBatch got = ahead.batch(index);
+                    assertArrayEquals(expected.pixels().toFloats(), got.pixels().toFloats());
+                    assertArrayEquals(expected.targets().toInts(), got.targets().toInts());
+                    assertEquals(expected.share(), got.share());
+                    return null;
+                });
+            }
+        }
+        assertEquals(b.fingerprint(), same.fingerprint());
+        assertTrue(b.fingerprint().startsWith("12 pictures of 1 x 8 x 8, crc32c"), b.fingerprint());
     }
 }
