@@ -39,7 +39,7 @@ final class AttentionCommand implements Callable<Integer> {
             names = {"-m", "--model"},
             paramLabel = "MODEL",
             description = "A folder of a vision transformer in Hugging Face layout, or org/name in the Hugging Face"
-                    + " cache. Default: the embedded digit classifier.")
+                    + " cache. Default: the embedded one for handwritten digits.")
     private String model;
 
     @Option(
@@ -61,7 +61,7 @@ final class AttentionCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         Device device = deviceOptions.open(output, common.verbose);
-        ImageModelDir dir = ImageModels.open(model);
+        ImageModelDir dir = ImageModels.openTransformer(model);
         Image read = ImageFile.read(input);
         try (ImageModel loaded = dir.load()) {
             if (!(loaded instanceof Vit vit)) {

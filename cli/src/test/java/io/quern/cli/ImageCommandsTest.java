@@ -257,6 +257,18 @@ class ImageCommandsTest {
     }
 
     @Test
+    void theEmbeddedTransformerLooksAtDigits() throws Exception {
+        Path digits = Path.of(ImageCommandsTest.class.getResource("/digits").toURI());
+        for (int digit = 0; digit < 10; digit++) {
+            String file = digits.resolve(digit + ".png").toString();
+            Run run = quern("attention", "--out", path("heat.png"), "--json", file);
+            assertEquals(0, run.code, run.err);
+            assertEquals(Integer.toString(digit), run.json().get("label").asText());
+            assertEquals(16, run.json().get("rollout").size());
+        }
+    }
+
+    @Test
     void attentionNeedsATransformer() throws IOException {
         assertEquals(0, train("cnn", "--epochs", "1").code);
         Run run = quern("attention", "-m", path("out"), "--out", path("heat.png"), path("data/standing/1.png"));
