@@ -137,6 +137,10 @@ check attention
 # shellcheck disable=SC2086 # lists of options
 run train "$here/quern" bench train $train --device cuda --json
 # shellcheck disable=SC2086
+run train "$here/quern" bench train $train --device cuda --dtype bf16 --json
+# shellcheck disable=SC2086
+[ -n "$emulated" ] || run decode "$here/quern" bench generate $decode --dtype bf16 --device cuda --json
+# shellcheck disable=SC2086
 run decode "$here/quern" bench generate $decode --device cuda --json
 if wanted peers; then
   python=$(find_torch)

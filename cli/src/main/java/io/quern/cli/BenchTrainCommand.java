@@ -60,6 +60,13 @@ final class BenchTrainCommand implements Callable<Integer> {
             description = "Steps to measure, after two to warm up. Default: ${DEFAULT-VALUE}.")
     private int repetitions;
 
+    @Option(
+            names = {"--dtype"},
+            paramLabel = "f32|bf16",
+            defaultValue = "f32",
+            description = "Type in which the loss is computed, as in train gpt. Default: ${DEFAULT-VALUE}.")
+    private String dtype;
+
     @Mixin
     private DeviceOptions deviceOptions;
 
@@ -77,6 +84,7 @@ final class BenchTrainCommand implements Callable<Integer> {
         Device device = deviceOptions.open(output, common.verbose);
         try (CausalLanguageModel loaded = BenchModels.forTraining(model)) {
             loaded.moveTo(device);
+            loaded.computeLossIn(TrainGptCommand.computeType(dtype));
             if (time > loaded.contextLength()) {
                 throw new Errors.UsageException(
                         "--time " + time + " is longer than the model's context of " + loaded.contextLength());
@@ -130,7 +138,7 @@ final class BenchTrainCommand implements Callable<Integer> {
             line.put("model", model);
             line.put("batch", batch);
             line.put("time", time);
-            line.put("dtype", "F32");
+            line.put("dtype", TrainGptCommand.computeType(dtype).name());
             line.put("threads", deviceOptions.threads());
             line.put("tok_s", rates.mean());
             line.put("tok_s_sd", rates.deviation());

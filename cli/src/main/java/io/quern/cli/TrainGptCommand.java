@@ -77,7 +77,8 @@ final class TrainGptCommand implements Callable<Integer> {
             "eval-every",
             "eval-batches",
             "sample-every",
-            "weights");
+            "weights",
+            "dtype");
 
     /** What is said to the model for samples. */
     private static final String SAMPLE_PROMPT = "\n";
@@ -137,6 +138,9 @@ final class TrainGptCommand implements Callable<Integer> {
     }
 
     private void check() throws IOException {
+        if (computeType(options.dtype) != DType.F32 && options.recompute) {
+            throw new Errors.UsageException("--dtype bf16 and --recompute exclude each other");
+        }
         if (options.data == null || options.out == null) {
             throw new Errors.UsageException("train gpt needs --data and --out, on the command line or in --config");
         }
@@ -181,6 +185,7 @@ final class TrainGptCommand implements Callable<Integer> {
         try (CausalLanguageModel model = model(tokenizer)) {
             model.moveTo(device);
             model.setRecompute(options.recompute);
+            model.computeLossIn(computeType(options.dtype));
             int context = model.contextLength();
             note("model: " + model.parameterCount() + " parameters, context " + context + ", vocabulary "
                     + model.vocabSize());
@@ -366,6 +371,15 @@ final class TrainGptCommand implements Callable<Integer> {
 
     private Schedule schedule(long steps) {
         return shared.schedule(options.lr, options.minLr(), options.warmup, steps);
+    }
+
+    /** The type named by {@code --dtype}. */
+    static DType computeType(String name) {
+        return switch (name) {
+            case "f32" -> DType.F32;
+            case "bf16" -> DType.BF16;
+            default -> throw new Errors.UsageException("--dtype is f32 or bf16, not '" + name + "'");
+        };
     }
 
     private DType weightType() {

@@ -227,6 +227,16 @@ final class TrainGptOptions {
             description = "Type in which weights are saved. Default: ${DEFAULT-VALUE}.")
     String weights;
 
+    @Option(
+            names = {"--dtype"},
+            paramLabel = "f32|bf16",
+            defaultValue = "f32",
+            description =
+                    "Type in which the loss is computed. With bf16, copies of the weights and all that passes between"
+                            + " layers have 16 bits; weights, gradients and the optimizer keep 32. Default:"
+                            + " ${DEFAULT-VALUE}.")
+    String dtype;
+
     double minLr() {
         return minLr == null ? lr / 10 : minLr;
     }

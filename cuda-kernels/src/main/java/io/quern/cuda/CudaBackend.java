@@ -77,8 +77,8 @@ final class CudaBackend implements Backend {
 
     @Override
     public String description() {
-        return device.description() + "; matrix products: " + matmul.description() + "; CUDA graphs: " + device.graphs()
-                + " (" + Driver.get().libraries() + ")";
+        return device.description() + "; matrix products: " + matmul.description() + "; CUDA graphs: "
+                + device.graphState() + " (" + Driver.get().libraries() + ")";
     }
 
     @Override

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.quern.tensor.DType;
 import io.quern.tensor.Device;
 import io.quern.tensor.Gradients;
 import io.quern.tensor.Scope;
@@ -147,6 +148,33 @@ class Gpt2OnCudaTest {
         }
     }
 
+    /** BF16 copies of F32 weights: the same losses as on the CPU, to a few roundings. */
+    @Test
+    void mixedPrecisionGivesTheLossesOfTheCpu() throws Exception {
+        JsonNode rows = Golden.load("gpt2_train").get("gradients").input().get("input_ids");
+        double[] want = mixedPrecision(Device.CPU, rows);
+        double[] got = mixedPrecision(CUDA, rows);
+        assertArrayEquals(want, got, 2e-3 * want[0]);
+    }
+
+    private static double[] mixedPrecision(Device device, JsonNode rows) throws Exception {
+        double[] losses = new double[STEPS];
+        try (CausalLanguageModel model = tiny().load(Purpose.TRAINING)) {
+            model.moveTo(device);
+            model.computeLossIn(DType.BF16);
+            try (Optimizer optimizer = new AdamW(ParamGroup.all(model, 0.1), 0.9, 0.95, 1e-8)) {
+                for (int step = 0; step < STEPS; step++) {
+                    losses[step] = Scope.run(() -> {
+                        Gradients g = Tape.gradients(() -> loss(model, rows));
+                        optimizer.step(g, 1e-3, 1);
+                        return g.loss().item();
+                    });
+                }
+            }
+        }
+        return losses;
+    }
+
     private static Tensor loss(CausalLanguageModel model, JsonNode rows) {
         int t = rows.get(0).size() - 1;
         int[] inputs = new int[rows.size() * t];
@@ -156,7 +184,7 @@ class Gpt2OnCudaTest {
             targets[i] = rows.get(i / t).get(i % t + 1).asInt();
         }
         return model.loss(
-                Tensor.of(inputs, rows.size(), t).to(CUDA),
-                Tensor.of(targets, rows.size(), t).to(CUDA));
+                Tensor.of(inputs, rows.size(), t).to(model.device()),
+                Tensor.of(targets, rows.size(), t).to(model.device()));
     }
 }

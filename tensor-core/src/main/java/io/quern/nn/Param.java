@@ -28,8 +28,9 @@ public final class Param implements AutoCloseable {
         value.named(path);
     }
 
+    /** The tensor, or within {@link MixedPrecision} its copy. */
     public Tensor value() {
-        return value;
+        return MixedPrecision.of(this, value);
     }
 
     public Shape shape() {

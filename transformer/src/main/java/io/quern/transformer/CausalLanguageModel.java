@@ -1,7 +1,9 @@
 package io.quern.transformer;
 
 import io.quern.nn.Losses;
+import io.quern.nn.MixedPrecision;
 import io.quern.nn.Module;
+import io.quern.tensor.DType;
 import io.quern.tensor.Device;
 import io.quern.tensor.Scope;
 import io.quern.tensor.Tape;
@@ -17,6 +19,7 @@ import java.util.List;
  */
 public abstract class CausalLanguageModel extends Module {
     private boolean recompute;
+    private DType computeType = DType.F32;
 
     public abstract ModelConfig config();
 
@@ -107,7 +110,26 @@ public abstract class CausalLanguageModel extends Module {
 
     /** The same with label smoothing, which takes that part of a target's weight and shares it out among all tokens. */
     public final Tensor loss(Tensor inputs, Tensor targets, double smoothing) {
-        return Losses.crossEntropy(logits(inputs), targets.to(device()), null, Losses.IGNORE, smoothing);
+        if (recompute && computeType != DType.F32) {
+            throw new TensorException(
+                    "activations cannot be recomputed in mixed precision, whose copies of the weights are"
+                            + " gone by then; choose one of the two");
+        }
+        return MixedPrecision.run(
+                this,
+                computeType,
+                () -> Losses.crossEntropy(logits(inputs), targets.to(device()), null, Losses.IGNORE, smoothing));
+    }
+
+    /**
+     * In which type {@link #loss} computes; F32 unless set.
+     *
+     * @param type F32, or BF16 for mixed precision: copies of the parameters and all that passes between layers have 16 bits,
+     *     while parameters, their gradients and the optimizer's state keep 32
+     */
+    public final void computeLossIn(DType type) {
+        MixedPrecision.check(type);
+        computeType = type;
     }
 
     private TokenBatch checked(TokenBatch batch) {

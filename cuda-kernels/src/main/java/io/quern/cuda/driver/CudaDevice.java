@@ -214,7 +214,12 @@ public final class CudaDevice {
         graphs.add();
     }
 
-    /** Whether launches go as CUDA graphs, how many did, or why none do. */
+    /** Whether launches go as CUDA graphs, or why not. */
+    public synchronized String graphState() {
+        return graphs.state();
+    }
+
+    /** The same, and how many launches went so. */
     public synchronized String graphs() {
         return graphs.describe();
     }

@@ -59,9 +59,14 @@ final class LaunchGraphs {
         }
     }
 
+    /** On, or why not. */
+    String state() {
+        return off == null ? "on" : "off: " + off;
+    }
+
     /** Such as {@code on, 12 graphs, 340 of 400 launches in them}, or why there are none. */
     String describe() {
-        return (off == null ? "on" : "off: " + off)
+        return state()
                 + (launches == 0
                         ? ""
                         : ", " + inGraphs + " of " + launches + " launches in " + graphLaunches + " graphs")
