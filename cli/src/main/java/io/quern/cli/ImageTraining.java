@@ -179,7 +179,7 @@ abstract class ImageTraining<M extends Module, B> {
                     .config(Map.of("options", ConfigFile.values(spec, lasting)))
                     .listen(log)
                     .listen(record);
-            options.shared.stopAfter(trainer);
+            options.shared.follow(trainer, options.out);
             if (!common.quiet) {
                 trainer.listen(Progress.onStderr(50));
             }
@@ -202,6 +202,7 @@ abstract class ImageTraining<M extends Module, B> {
         record.put("cpu_seconds", cpuSeconds());
         record.write(options.out, result);
         LossChart.write(options.out);
+        RunReport.write(options.out);
         if (common.json) {
             output.json(record.with(result));
         } else {

@@ -34,6 +34,7 @@ final class RunRecord implements TrainListener {
             "--resume",
             "--find-lr",
             "--stop-after",
+            "--tensorboard",
             "--device",
             "--threads");
 

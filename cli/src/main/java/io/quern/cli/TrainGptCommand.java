@@ -217,7 +217,7 @@ final class TrainGptCommand implements Callable<Integer> {
                         .config(Map.of("options", ConfigFile.values(spec, lasting())))
                         .listen(log)
                         .listen(record);
-                shared.stopAfter(trainer);
+                shared.follow(trainer, options.out);
                 if (!common.quiet) {
                     trainer.listen(Progress.onStderr(10));
                     if (options.sampleEvery > 0) {
@@ -261,6 +261,7 @@ final class TrainGptCommand implements Callable<Integer> {
             result = trainer.run();
             record.write(options.out, result);
             LossChart.write(options.out);
+            RunReport.write(options.out);
         }
         if (common.json) {
             output.json(record.with(result));

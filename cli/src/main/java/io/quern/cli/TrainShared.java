@@ -2,11 +2,13 @@ package io.quern.cli;
 
 import io.quern.nn.Param;
 import io.quern.train.Snapshot;
+import io.quern.train.TensorBoardLog;
 import io.quern.train.TrainEvent;
 import io.quern.train.TrainResult;
 import io.quern.train.Trainer;
 import io.quern.train.WeightAverage;
 import io.quern.train.optim.Schedule;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import picocli.CommandLine.Option;
@@ -114,6 +116,11 @@ final class TrainShared {
             paramLabel = "N",
             description = "Save and end after so many updates; the schedule stays that of all, and --resume goes on.")
     Long stopAfter;
+
+    @Option(
+            names = {"--tensorboard"},
+            description = "Also write event files for TensorBoard, into tensorboard/.")
+    boolean tensorBoard;
 
     /**
      * The schedule asked for; all but nanoGPT's cosine are as PyTorch and transformers define them, with nanoGPT's warm-up,
@@ -230,8 +237,11 @@ final class TrainShared {
         return steps;
     }
 
-    /** Makes a run stop where {@code --stop-after} says. */
-    void stopAfter(Trainer<?> trainer) {
+    /** Writes event files and makes a run stop where that is asked for. */
+    void follow(Trainer<?> trainer, Path out) {
+        if (tensorBoard) {
+            trainer.listen(new TensorBoardLog(out.resolve("tensorboard")));
+        }
         if (stopAfter != null) {
             trainer.listen(e -> {
                 if (e instanceof TrainEvent.Step s && s.step() >= stopAfter) {
