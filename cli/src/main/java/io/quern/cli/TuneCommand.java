@@ -16,10 +16,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -114,7 +116,11 @@ final class TuneCommand implements Callable<Integer> {
     private void train(int trial, int round, double[] point, Map<String, Object> values, Halving halving)
             throws IOException {
         Path folder = options.out.resolve("trial-%03d".formatted(trial));
-        List<String> args = new ArrayList<>(options.command(values.keySet()));
+        Set<String> own = new HashSet<>(values.keySet());
+        if (halving != null) {
+            own.add("eval-every");
+        }
+        List<String> args = new ArrayList<>(options.command(own));
         values.forEach((name, value) -> args.addAll(List.of("--" + name, value.toString())));
         if (Files.exists(folder.resolve(Trainer.STATE_FILE))) {
             args.add("--resume");

@@ -108,7 +108,9 @@ class TuneCommandTest {
 
     @Test
     void halvingTrainsTheBestLongerAndExactly() throws IOException {
-        Run r = tune("--method random --trials 4 --halving 2 --rounds 3 --search lr=log:1e-4..1e-2", "--steps 8");
+        Run r = tune(
+                "--method random --trials 4 --halving 2 --rounds 3 --search lr=log:1e-4..1e-2",
+                "--steps 8 --eval-every 3");
         assertEquals(0, r.code, r.err);
         List<JsonNode> all = trials();
         assertEquals(
