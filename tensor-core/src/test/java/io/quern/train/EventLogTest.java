@@ -29,7 +29,7 @@ class EventLogTest {
             log.on(step(1, Double.NaN));
             JsonNode line = JSON.readTree(Files.readString(file));
             assertEquals(1, line.get("step").asInt());
-            assertEquals(3.141593, line.get("loss").asDouble());
+            assertEquals(3.1415927, line.get("loss").asDouble());
             assertEquals(3e-4, line.get("lr").asDouble());
             assertEquals(0.5, line.get("grad_norm").asDouble());
             assertEquals(1235, line.get("tok_s").asDouble());
