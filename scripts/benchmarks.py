@@ -30,13 +30,14 @@ SHIM = b"int mkl_serv_intel_cpu_true(void) { return 1; }\n"
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--python", default=sys.executable)
-parser.add_argument("--quick", action="store_true", help="one round instead of three")
+parser.add_argument("--rounds", type=int, default=3)
+parser.add_argument("--quick", action="store_true", help="one round")
 parser.add_argument("--jobs", default=".", help="only jobs that match: kernels, generate, first, train, images")
 parser.add_argument("--out", default=DOCUMENT, type=pathlib.Path)
 parser.add_argument("--llama-bench", help="llama.cpp's program")
 parser.add_argument("--gguf", help="folder of gpt2-F32.gguf, gpt2-Q8_0.gguf and so on, for llama-bench")
 options = parser.parse_args()
-rounds = 1 if options.quick else 3
+rounds = 1 if options.quick else options.rounds
 threads = os.cpu_count()
 tick = os.sysconf("SC_CLK_TCK")
 
@@ -246,10 +247,33 @@ def machine():
     return f"{threads} cores of {model[1] if model else 'an unknown processor'}, {memory} GiB, {os.uname().sysname} {os.uname().release}"
 
 
+def heading(versions):
+    """The machine, what was measured, and how to read the tables."""
+    facts = json.loads(subprocess.run([QUERN, "doctor", "--json"], check=True, capture_output=True, text=True).stdout)
+    return (f"## {datetime.date.today()}: {machine()}\n\n"
+            f"JDK {facts['java']['version']}; kernels: {facts['devices']['cpu']}; "
+            + ("peers: " + ", ".join(f"{k} {v}" for k, v in versions.items()) if versions else "no peers were found")
+            + f". {rounds} round{'s' * (rounds > 1)}, by `python3 scripts/benchmarks.py{'' if rounds == 3 else f' --rounds {rounds}'}`."
+            + " Ratios above 1 mean that Quern's figure is the larger one. A * marks figures while other processes took over"
+            + " a tenth of the machine.")
+
+
+def write(head, sections):
+    """Puts the tables measured so far between the marks."""
+    text = options.out.read_text() if options.out.exists() else f"# Benchmarks\n\n{BEGIN}\n{END}\n"
+    if BEGIN not in text:
+        text += f"\n{BEGIN}\n{END}\n"
+    before, rest = text.split(BEGIN)
+    temporary = options.out.with_suffix(".tmp")
+    temporary.write_text(before + BEGIN + "\n" + "\n\n".join([head] + sections) + "\n" + END + rest.split(END)[1])
+    temporary.replace(options.out)
+
+
 def main():
     subprocess.run([QUERN, "--version"], check=True, stdout=subprocess.DEVNULL)  # builds what is missing
     with tempfile.TemporaryDirectory() as folder:
         jobs, versions = contestants(folder)
+        head = heading(versions)
         sections = []
         for name, job in jobs:
             figures = {n: {} for n in job}
@@ -262,20 +286,7 @@ def main():
                             figures[contestant].setdefault(metric, []).append((value, result[1]))
             sections.append(f"### {TITLES.get(name.split()[0], name)}{', ' + name.split()[1] + ' thread' + 's' * (name[-1] != '1') if name.startswith('kernels') else ''}"
                             f"\n\n{table(name, list(job), figures)}")
-    facts = json.loads(subprocess.run([QUERN, "doctor", "--json"], check=True, capture_output=True, text=True).stdout)
-    head = (f"## {datetime.date.today()}: {machine()}\n\n"
-            f"JDK {facts['java']['version']}; kernels: {facts['devices']['cpu']}; "
-            + ("peers: " + ", ".join(f"{k} {v}" for k, v in versions.items()) if versions else "no peers were found")
-            + f". {rounds} round{'s' * (rounds > 1)}, by `python3 scripts/benchmarks.py{' --quick' if options.quick else ''}`."
-            + " Ratios above 1 mean that Quern's figure is the larger one. A * marks figures while other processes took over"
-            + " a tenth of the machine.")
-    text = options.out.read_text() if options.out.exists() else f"# Benchmarks\n\n{BEGIN}\n{END}\n"
-    if BEGIN not in text:
-        text += f"\n{BEGIN}\n{END}\n"
-    before, rest = text.split(BEGIN)
-    temporary = options.out.with_suffix(".tmp")
-    temporary.write_text(before + BEGIN + "\n" + "\n\n".join([head] + sections) + "\n" + END + rest.split(END)[1])
-    temporary.replace(options.out)
+            write(head, sections)
     note(f"wrote {options.out}")
 
 
