@@ -2,6 +2,9 @@ package io.quern.cli;
 
 import io.quern.tensor.DType;
 import io.quern.tensor.Device;
+import io.quern.tensor.spi.Tunable;
+import java.io.IOException;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -52,6 +55,13 @@ final class BenchKernelsCommand implements Callable<Integer> {
             description = "Fewer shapes and a tenth of the time; under a minute on two cores.")
     private boolean quick;
 
+    @Option(
+            names = {"--save"},
+            description =
+                    "On a cuda device, write the fastest kernel for each class of shapes into the table that is read"
+                            + " at the start; without --shape also for products of GPT-2's training and decoding.")
+    private boolean save;
+
     @Mixin
     private DeviceOptions deviceOptions;
 
@@ -65,13 +75,20 @@ final class BenchKernelsCommand implements Callable<Integer> {
     }
 
     @Override
-    public Integer call() {
+    public Integer call() throws IOException {
         results.check();
         Device device = deviceOptions.open(output, common.verbose);
+        Tunable tunable = device.backend() instanceof Tunable t ? t : null;
+        if (save && tunable == null) {
+            throw new Errors.UsageException("--save: " + device + " has no table of kernels; add --device cuda");
+        }
         List<KernelCases.Case> cases = cases(new KernelCases(device, dtype, quick));
         KernelMeter meter = new KernelMeter(device, deviceOptions.threads(), quick, output);
         BenchRun.Roofs roofs = meter.roofs();
         List<BenchRow> rows = meter.run(cases);
+        if (tunable != null) {
+            rows.addAll(variants(device, tunable, cases));
+        }
         roofs = roofs.best(meter.roofs());
         BenchRun run = new BenchRun(results.machine(device, deviceOptions.threads()), roofs, rows);
         if (common.json) {
@@ -97,7 +114,20 @@ final class BenchKernelsCommand implements Callable<Integer> {
                                 r.boundByArithmetic(roofs) ? "arithmetic" : "memory"));
             }
         }
+        if (save) {
+            output.note("wrote the table of kernels: " + tunable.saveTable());
+        }
         return results.finish(run, output, common.json);
+    }
+
+    /** Every kernel beside the others; into the table go also products that only it needs. */
+    private List<BenchRow> variants(Device device, Tunable tunable, List<KernelCases.Case> cases) {
+        KernelVariants variants = new KernelVariants(device, tunable, quick, output);
+        List<KernelCases.Case> all = new ArrayList<>(cases);
+        if (save && shape == null && (ops == null || ops.contains("matmul"))) {
+            all.addAll(variants.products(dtype));
+        }
+        return variants.measure(all);
     }
 
     private void print(BenchRun run, Device device) {

@@ -1,6 +1,7 @@
 package io.quern.cli;
 
 import io.quern.tensor.Device;
+import io.quern.tensor.spi.Tunable;
 import picocli.CommandLine.Option;
 
 /** Where to run. */
@@ -17,6 +18,14 @@ final class DeviceOptions {
             description = "Threads for CPU kernels. Default: all processors.")
     private Integer threads;
 
+    @Option(
+            names = {"--gemm"},
+            paramLabel = "WHICH",
+            description =
+                    "What does matrix products on a cuda device: cublas, own, own:NAME for one kernel, or auto, the"
+                            + " fastest by the table that bench kernels --save writes. Default: auto.")
+    private String gemm;
+
     /** The device asked for; {@code auto} says which it took. */
     Device open(Output output, boolean verbose) {
         if (threads != null) {
@@ -27,6 +36,16 @@ final class DeviceOptions {
             System.setProperty("quern.threads", Integer.toString(threads));
         }
         Device chosen = device.equals("auto") ? Device.CPU : Device.parse(device);
+        if (gemm != null) {
+            if (!gemm.matches("auto|cublas|own|own:.+")) {
+                throw new Errors.UsageException("--gemm is auto, cublas, own or own:NAME, not '" + gemm + "'");
+            }
+            if (!(chosen.backend() instanceof Tunable tunable)) {
+                throw new Errors.UsageException(
+                        "--gemm is for devices with several kernels for a product, such as cuda, not for " + chosen);
+            }
+            tunable.choose(gemm);
+        }
         String description = chosen.backend().description();
         if (verbose) {
             output.note("device: " + chosen + (device.equals("auto") ? " (auto)" : "") + ", " + description);

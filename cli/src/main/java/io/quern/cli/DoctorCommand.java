@@ -4,6 +4,7 @@ import io.quern.tensor.Device;
 import io.quern.tensor.TensorException;
 import io.quern.tensor.spi.Backend;
 import io.quern.tensor.spi.BackendProvider;
+import io.quern.tensor.spi.Tunable;
 import io.quern.transformer.hub.HfCache;
 import io.quern.transformer.hub.ModelDir;
 import java.io.IOException;
@@ -38,13 +39,21 @@ final class DoctorCommand implements Callable<Integer> {
         report.put("java", java());
         report.put("machine", machine());
         report.put("devices", devices());
+        report.put("kernel_choices", kernelChoices());
         report.put("models", models());
         if (common.json) {
             output.json(report);
         } else {
+            report.values().removeIf(Map::isEmpty);
             report.forEach((section, facts) -> {
                 output.println(section);
-                facts.forEach((what, value) -> output.println("  %-18s %s".formatted(what, value)));
+                facts.forEach((what, value) -> {
+                    String name = what;
+                    for (Object line : value instanceof List<?> lines ? lines : List.of(value)) {
+                        output.println("  %-18s %s".formatted(name, line));
+                        name = "";
+                    }
+                });
             });
         }
         return Main.OK;
@@ -104,6 +113,21 @@ final class DoctorCommand implements Callable<Integer> {
             m.put("cuda", "this build has no CUDA backend");
         }
         m.put("auto", "cpu; --device names another");
+        return m;
+    }
+
+    /** By device that has several kernels for a product, its table and what chooses. */
+    private static Map<String, Object> kernelChoices() {
+        Map<String, Object> m = new LinkedHashMap<>();
+        for (BackendProvider p : ServiceLoader.load(BackendProvider.class)) {
+            try {
+                if (new Device(p.kind(), 0).backend() instanceof Tunable tunable) {
+                    m.put(p.kind(), tunable.table());
+                }
+            } catch (TensorException e) {
+                // The list of devices says why.
+            }
+        }
         return m;
     }
 

@@ -1,6 +1,7 @@
 package io.quern.cli;
 
 import io.quern.tensor.Device;
+import io.quern.tensor.spi.Tunable;
 import io.quern.train.TrainEvent;
 import io.quern.train.TrainListener;
 import io.quern.train.TrainResult;
@@ -40,6 +41,7 @@ final class RunRecord implements TrainListener {
 
     private static final String WEIGHTS = "model.safetensors";
 
+    private final Device device;
     private final Map<String, Object> settings = new LinkedHashMap<>();
     private final List<Map<String, Object>> checkpoints = new ArrayList<>();
 
@@ -59,6 +61,7 @@ final class RunRecord implements TrainListener {
         settings.put("processor", processor());
         settings.put("device", device.toString());
         settings.put("kernels", device.backend().description());
+        this.device = device;
         settings.put("threads", threads);
         List<Map<String, Object>> hashed = new ArrayList<>();
         for (Map.Entry<String, Path> e : inputs.entrySet()) {
@@ -119,6 +122,9 @@ final class RunRecord implements TrainListener {
         m.put("val_step", r.bestStep());
         m.put("stopped", r.stopped());
         m.put("seconds", r.seconds());
+        if (device.backend() instanceof Tunable tunable) {
+            m.put("kernel_choices", tunable.choices());
+        }
         return m;
     }
 

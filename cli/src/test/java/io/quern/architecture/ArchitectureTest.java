@@ -56,7 +56,9 @@ class ArchitectureTest {
         Stream.of("io.quern.train", "io.quern.train.data", "io.quern.train.optim")
                 .forEach(p -> ALLOWED.put(p, train));
         ALLOWED.put("io.quern.train.search", Set.of());
-        ALLOWED.put("io.quern.cuda", union(TENSOR, "io.quern.tensor.check", "io.quern.cuda.driver"));
+        ALLOWED.put(
+                "io.quern.cuda",
+                union(TENSOR, "io.quern.tensor.check", "io.quern.tensor.file", "io.quern.cuda.driver"));
         ALLOWED.put("io.quern.cuda.driver", union(TENSOR, "jcuda"));
         TRANSFORMER.forEach(p -> ALLOWED.put(p, union(CORE, TRANSFORMER)));
         VISION.forEach(p -> ALLOWED.put(p, union(union(CORE, TRANSFORMER), union(VISION, "io.quern.train.search"))));

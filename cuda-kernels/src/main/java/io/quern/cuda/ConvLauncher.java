@@ -29,7 +29,7 @@ final class ConvLauncher {
         if (op instanceof Conv.Forward) {
             launch.i64(Kernels.address(in[2]));
         }
-        launch.i64(out.address()).run(Kernels.blocks(out.size()), 1, 1, Kernels.THREADS);
+        launch.i64(out.address()).over(out.size());
     }
 
     void run(Pool op, Tensor[] in, Tensor[] out) {
@@ -48,7 +48,7 @@ final class ConvLauncher {
         for (Tensor t : out) {
             launch.i64(t.address());
         }
-        launch.i64(out[0].size()).run(Kernels.blocks(out[0].size()), 1, 1, Kernels.THREADS);
+        launch.i64(out[0].size()).over(out[0].size());
     }
 
     /** The {@code Planes} of {@code conv.cu}. */

@@ -21,14 +21,19 @@ import io.quern.tensor.op.View;
 import io.quern.tensor.spi.Backend;
 import io.quern.tensor.spi.Buffer;
 import io.quern.tensor.spi.MemoryStats;
+import io.quern.tensor.spi.Tunable;
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 
 /**
  * A CUDA device. Operations are started on one stream, in order, and run while the host goes on; reading waits for them.
  * Wrong operands that only kernels can see, such as ids outside a table, are reported by the next read.
  */
-final class CudaBackend implements Backend {
+final class CudaBackend implements Backend, Tunable {
     private final CudaDevice device;
     private final Device name;
     private final CudaPool pool;
@@ -41,6 +46,9 @@ final class CudaBackend implements Backend {
     private final IndexLauncher index;
     private final LossLauncher loss;
     private final UpdateLauncher update;
+    private final KernelChoices choices;
+    private final ProductChooser chooser;
+    private final KernelTuner tuner;
 
     CudaBackend(CudaDevice device, int index) {
         this.device = device;
@@ -48,7 +56,12 @@ final class CudaBackend implements Backend {
         this.pool = new CudaPool(device);
         this.elementwise = new ElementwiseLauncher(device, pool);
         this.reduce = new ReduceLauncher(device, pool);
-        this.matmul = new MatMulLauncher(device);
+        this.choices = new KernelChoices(device, KernelTableFile.of(device, device.kernelsHash()));
+        this.chooser = new ProductChooser(
+                device.multiprocessors(), device.hasCublas(), Boolean.getBoolean("quern.cuda.tf32"), choices.table());
+        chooser.choose(System.getProperty("quern.cuda.gemm", "auto"));
+        this.tuner = new KernelTuner(device, chooser, choices);
+        this.matmul = new MatMulLauncher(device, chooser);
         this.norm = new NormLauncher(device);
         this.attention = new AttentionLauncher(device, pool);
         this.conv = new ConvLauncher(device);
@@ -57,8 +70,12 @@ final class CudaBackend implements Backend {
         this.update = new UpdateLauncher(device);
     }
 
-    MatMulLauncher products() {
-        return matmul;
+    ProductChooser products() {
+        return chooser;
+    }
+
+    KernelChoices kernelChoices() {
+        return choices;
     }
 
     CudaDevice card() {
@@ -77,8 +94,44 @@ final class CudaBackend implements Backend {
 
     @Override
     public String description() {
-        return device.description() + "; matrix products: " + matmul.description() + "; CUDA graphs: "
+        return device.description() + "; matrix products: " + chooser.description() + "; " + choices.summary()
+                + "; CUDA graphs: "
                 + device.graphState() + " (" + Driver.get().libraries() + ")";
+    }
+
+    @Override
+    public void choose(String products) {
+        synchronized (device) {
+            chooser.choose(products);
+        }
+    }
+
+    @Override
+    public List<Timing> tune(List<Op> ops, double seconds) {
+        synchronized (device) {
+            return tuner.tune(ops, seconds);
+        }
+    }
+
+    @Override
+    public Path saveTable() throws IOException {
+        synchronized (device) {
+            return choices.save();
+        }
+    }
+
+    @Override
+    public List<String> table() {
+        synchronized (device) {
+            return choices.describe();
+        }
+    }
+
+    @Override
+    public Map<String, String> choices() {
+        synchronized (device) {
+            return chooser.taken();
+        }
     }
 
     @Override

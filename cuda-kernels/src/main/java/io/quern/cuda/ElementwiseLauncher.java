@@ -63,7 +63,7 @@ final class ElementwiseLauncher {
         if (op instanceof Elementwise.Binary && y.dtype() == DType.I32) {
             launch.i64(device.faultAddress());
         }
-        launch.run(Kernels.blocks(n), 1, 1, Kernels.THREADS);
+        launch.over(n);
     }
 
     /** Blocks become F32, and that any other dtype. */
@@ -79,13 +79,13 @@ final class ElementwiseLauncher {
                 .i64(x.address())
                 .i64(floats)
                 .i64(n)
-                .run(Kernels.blocks(n / 8), 1, 1, Kernels.THREADS);
+                .over(n / 8);
         if (!direct) {
             device.launch(Kernels.named("cast_f32", y.dtype()))
                     .i64(floats)
                     .i64(y.address())
                     .i64(n)
-                    .run(Kernels.blocks(n), 1, 1, Kernels.THREADS);
+                    .over(n);
             pool.giveBack(floats, bytes);
         }
     }

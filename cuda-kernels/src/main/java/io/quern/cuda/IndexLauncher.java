@@ -102,6 +102,6 @@ final class IndexLauncher {
                 .i64(to)
                 .i64(from)
                 .i64(n)
-                .run(Kernels.blocks(n), 1, 1, Kernels.THREADS);
+                .over(n);
     }
 }

@@ -1,5 +1,6 @@
 package io.quern.cuda;
 
+import io.quern.cuda.driver.BlockSizes;
 import io.quern.tensor.DType;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.TensorException;
@@ -11,9 +12,6 @@ final class Kernels {
 
     /** Threads of a block that reduces: BLOCK of {@code common.cuh}. */
     static final int REDUCING = 128;
-
-    /** Enough blocks to fill any card; beyond, threads take several elements. */
-    private static final long MOST_BLOCKS = Long.getLong("quern.cuda.blocks", 1 << 14);
 
     private Kernels() {}
 
@@ -53,12 +51,12 @@ final class Kernels {
 
     /** Blocks for {@code n} elements. */
     static long blocks(long n) {
-        return Math.min((n + THREADS - 1) / THREADS, MOST_BLOCKS);
+        return Math.min((n + THREADS - 1) / THREADS, BlockSizes.MOST_BLOCKS);
     }
 
     /** Blocks for {@code n} rows, a block a row. */
     static long rows(long n) {
-        return Math.min(n, MOST_BLOCKS);
+        return Math.min(n, BlockSizes.MOST_BLOCKS);
     }
 
     /** The address of an operand that may be absent. */

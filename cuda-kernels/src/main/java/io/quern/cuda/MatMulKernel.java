@@ -32,6 +32,16 @@ enum MatMulKernel {
         return label;
     }
 
+    /** The kernel of this label, or null. */
+    static MatMulKernel find(String label) {
+        for (MatMulKernel k : values()) {
+            if (k.label.equals(label)) {
+                return k;
+            }
+        }
+        return null;
+    }
+
     /** Side of a block's tile, or 0. */
     int side() {
         return side;

@@ -107,6 +107,11 @@ record MatMulProblem(
     /** Such as {@code F32 x BF16, 8 x 768 times 768 x 2304, nt}: n or t says along which dimension an operand is stored. */
     String describe() {
         return a.dtype() + (sameDtypes() ? "" : " x " + b.dtype()) + ", " + m + " x " + k + " times " + k + " x " + n
-                + (batch == 1 ? "" : ", batch " + batch) + ", " + (aAlongK() ? "n" : "t") + (bAlongK() ? "t" : "n");
+                + (batch == 1 ? "" : ", batch " + batch) + ", " + layout();
+    }
+
+    /** {@code n} or {@code t} for each operand: along which dimension it is stored. */
+    String layout() {
+        return (aAlongK() ? "n" : "t") + (bAlongK() ? "t" : "n");
     }
 }

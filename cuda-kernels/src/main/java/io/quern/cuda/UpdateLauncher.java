@@ -40,7 +40,7 @@ final class UpdateLauncher {
                 .i64(t.address())
                 .i64(bits(t.dtype(), value))
                 .i64(t.size())
-                .run(Kernels.blocks(t.size()), 1, 1, Kernels.THREADS);
+                .over(t.size());
     }
 
     private static long bits(DType dtype, double value) {
@@ -64,7 +64,7 @@ final class UpdateLauncher {
                 .i64(source.address())
                 .f64(factor)
                 .i64(target.size())
-                .run(Kernels.blocks(target.size()), 1, 1, Kernels.THREADS);
+                .over(target.size());
     }
 
     /** The {@code Step} of {@code update.cu}. */
@@ -101,7 +101,7 @@ final class UpdateLauncher {
                         op.eps(),
                         0))
                 .i64(p.size())
-                .run(Kernels.blocks(p.size()), 1, 1, Kernels.THREADS);
+                .over(p.size());
     }
 
     private void step(Update.GradientStep op, int i) {
@@ -159,7 +159,7 @@ final class UpdateLauncher {
             case OptimizerRule.Lion r ->
                 launch.i64(first(state)).struct(step(lr, decay, scale, r.beta1(), r.beta2(), 0, 0, 0, 0));
         }
-        launch.i64(p.size()).run(Kernels.blocks(p.size()), 1, 1, Kernels.THREADS);
+        launch.i64(p.size()).over(p.size());
     }
 
     private static long first(List<Tensor> state) {

@@ -93,7 +93,7 @@ class BarrierMutationTest {
         }
         EmulatedSchedule.replace(null);
         EmulatedSchedule.forgive(false);
-        CatalogRun.backend().products().choose(MatMulLauncher.Choice.AUTO);
+        CatalogRun.backend().products().choose(ProductChooser.Choice.AUTO);
     }
 
     @Test
@@ -156,7 +156,7 @@ class BarrierMutationTest {
 
     /** The first failure of a case that runs the changed kernels, or null. */
     private static String failure(Mutant m) {
-        CatalogRun.backend().products().choose(MatMulLauncher.Choice.OWN, m.kernel());
+        CatalogRun.backend().products().choose(ProductChooser.Choice.OWN, m.kernel());
         List<OpCase> cases = new ArrayList<>(MatMulKernelsTest.cases());
         cases.addAll(OpCatalog.all());
         for (OpCase c : cases) {

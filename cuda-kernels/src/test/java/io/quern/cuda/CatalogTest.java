@@ -47,7 +47,7 @@ class CatalogTest {
         EmulatedSchedule.set(order);
         CatalogRun.backend()
                 .products()
-                .choose(order.equals("forward") ? MatMulLauncher.Choice.AUTO : MatMulLauncher.Choice.OWN);
+                .choose(order.equals("forward") ? ProductChooser.Choice.AUTO : ProductChooser.Choice.OWN);
         int cases = 0;
         SupportTable table = new SupportTable();
         List<String> wrong = new ArrayList<>();

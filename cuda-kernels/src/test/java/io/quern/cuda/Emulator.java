@@ -66,6 +66,8 @@ public final class Emulator {
             // Every buffer ends at a page without access, and threads take several elements as in large tensors.
             setUnlessSet("quern.cuda.pool", "off");
             setUnlessSet("quern.cuda.blocks", "3");
+            // Tests neither read nor write the user's table of kernels.
+            setUnlessSet("quern.cuda.table", "off");
             missing = null;
         } catch (EmulatorBuild.NoCompilerException e) {
             missing = "g++ 12 or newer is needed: " + e.getMessage();

@@ -162,14 +162,14 @@ final class GpuBench {
         Scope.run(() -> Tape.noGrad(() -> {
             try {
                 Op op = make.get();
-                backend.products().choose(MatMulLauncher.Choice.CUBLAS);
+                backend.products().choose(ProductChooser.Choice.CUBLAS);
                 Tensor want = null;
                 if (backend.products().hasCublas()) {
                     want = Tensor.runAll(op).getFirst();
                     report(name, dtype, "cuBLAS", op, seconds(op), null);
                 }
                 if (!tf32) {
-                    backend.products().choose(MatMulLauncher.Choice.OWN);
+                    backend.products().choose(ProductChooser.Choice.OWN);
                     Tensor got = Tensor.runAll(op).getFirst();
                     report(name, dtype, "own", op, seconds(op), want == null ? null : difference(want, got));
                 }

@@ -28,7 +28,7 @@ class GpuBenchTest {
 
     @AfterEach
     void asBefore() {
-        backend().products().choose(MatMulLauncher.Choice.AUTO);
+        backend().products().choose(ProductChooser.Choice.AUTO);
     }
 
     @Test

@@ -46,7 +46,7 @@ class GraphTest {
     @AfterEach
     void asBefore() {
         card().useGraphs(true);
-        backend().products().choose(MatMulLauncher.Choice.AUTO);
+        backend().products().choose(ProductChooser.Choice.AUTO);
     }
 
     private static CudaBackend backend() {
@@ -98,7 +98,7 @@ class GraphTest {
 
     @Test
     void decodingGivesTheSameTokensAndScores() throws Exception {
-        for (MatMulLauncher.Choice choice : List.of(MatMulLauncher.Choice.AUTO, MatMulLauncher.Choice.OWN)) {
+        for (ProductChooser.Choice choice : List.of(ProductChooser.Choice.AUTO, ProductChooser.Choice.OWN)) {
             backend().products().choose(choice);
             try (CausalLanguageModel model = model(Purpose.INFERENCE)) {
                 for (int beams : new int[] {1, 3}) {
@@ -120,7 +120,7 @@ class GraphTest {
     /** The step number, the stream of dropout and the batch differ from step to step. */
     @Test
     void trainingGivesTheSameWeights() throws Exception {
-        backend().products().choose(MatMulLauncher.Choice.OWN);
+        backend().products().choose(ProductChooser.Choice.OWN);
         List<List<float[]>> r = both(GraphTest::train);
         for (int i = 0; i < r.get(0).size(); i++) {
             assertArrayEquals(r.get(0).get(i), r.get(1).get(i), "parameter " + i);
@@ -168,7 +168,7 @@ class GraphTest {
         if (!backend().products().hasCublas()) {
             return;
         }
-        backend().products().choose(MatMulLauncher.Choice.CUBLAS);
+        backend().products().choose(ProductChooser.Choice.CUBLAS);
         long before = card().launchesInGraphs();
         for (int round = 0; round < 20; round++) {
             float x = round;

@@ -36,7 +36,7 @@ class MatMulKernelsTest {
 
     @AfterEach
     void asBefore() {
-        CatalogRun.backend().products().choose(MatMulLauncher.Choice.AUTO);
+        CatalogRun.backend().products().choose(ProductChooser.Choice.AUTO);
     }
 
     /** Products large enough for several tiles and slices, in the four layouts, with a bias, in batches. */
@@ -75,8 +75,8 @@ class MatMulKernelsTest {
     @EnumSource(MatMulKernel.class)
     void agreesWithTheTwins(MatMulKernel kernel) {
         EmulatedSchedule.set("11");
-        MatMulLauncher products = CatalogRun.backend().products();
-        products.choose(MatMulLauncher.Choice.OWN, kernel);
+        ProductChooser products = CatalogRun.backend().products();
+        products.choose(ProductChooser.Choice.OWN, kernel);
         int ran = 0;
         List<String> wrong = new ArrayList<>();
         for (OpCase c : cases()) {
@@ -130,7 +130,8 @@ class MatMulKernelsTest {
 
     @Test
     void anUnknownKernelIsNamed() {
-        TensorException e = assertThrows(TensorException.class, () -> MatMulLauncher.named("fast"));
+        TensorException e =
+                assertThrows(TensorException.class, () -> CatalogRun.backend().choose("own:fast"));
         assertTrue(e.getMessage().contains("gemv, mma128, mma64, mma_any, tile128, tile"), e.getMessage());
     }
 }

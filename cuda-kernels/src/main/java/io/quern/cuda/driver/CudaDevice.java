@@ -29,6 +29,7 @@ public final class CudaDevice {
     private final MemorySegment fault;
     private final long faultAddress;
     private final KernelModules modules = new KernelModules(this);
+    private final BlockSizes blockSizes = new BlockSizes();
     private final LaunchGraphs graphs;
     private final Launch launch;
     private final Driver driver;
@@ -106,8 +107,19 @@ public final class CudaDevice {
         return name;
     }
 
-    String driverVersion() {
+    /** Such as {@code 9.0}. */
+    public String capability() {
+        return capability / 10 + "." + capability % 10;
+    }
+
+    /** Of CUDA that the driver is for, such as {@code 12.4}. */
+    public String driverVersion() {
         return driver.version();
+    }
+
+    /** Sizes of blocks for kernels that work with any. */
+    public BlockSizes blockSizes() {
+        return blockSizes;
     }
 
     /** Where kernels report faults, as they see it. */
@@ -118,6 +130,21 @@ public final class CudaDevice {
     /** Begins a launch; see {@link Launch}. */
     public Launch launch(String kernel) {
         return launch.begin(modules.function(kernel), kernel);
+    }
+
+    /** Whether cuBLAS was found. */
+    public boolean hasCublas() {
+        return driver.hasCublas();
+    }
+
+    /** The library of cuBLAS, or null. */
+    public String cublasPath() {
+        return driver.cublasPath();
+    }
+
+    /** The SHA-256 of the sources of the kernels. */
+    public String kernelsHash() {
+        return modules.sourcesHash();
     }
 
     /** cuBLAS on this device's stream, or null if it was not found. */

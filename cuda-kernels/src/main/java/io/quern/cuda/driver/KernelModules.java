@@ -25,6 +25,11 @@ final class KernelModules {
         this.device = device;
     }
 
+    /** The SHA-256 of the sources, which the script that builds the PTX writes. */
+    String sourcesHash() {
+        return new String(read("kernels.sha256"), StandardCharsets.US_ASCII).strip();
+    }
+
     CUfunction function(String kernel) {
         CUfunction known = functions.get(kernel);
         if (known != null) {

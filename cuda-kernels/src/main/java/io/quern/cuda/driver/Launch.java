@@ -68,6 +68,12 @@ public final class Launch {
         return this;
     }
 
+    /** Starts a kernel whose threads treat elements alone, one after another if there are more than threads. */
+    public void over(long n) {
+        int threads = device.blockSizes().threads(cell.name, n);
+        run(Math.min((n + threads - 1) / threads, BlockSizes.MOST_BLOCKS), 1, 1, threads);
+    }
+
     /** Starts the kernel on a grid of x * y * z blocks; nothing to do if that is none. */
     public void run(long x, long y, long z, int threads) {
         if (x == 0 || y == 0 || z == 0) {
