@@ -25,6 +25,9 @@ final class EvalCommand implements Callable<Integer> {
     private ModelOption model;
 
     @Mixin
+    private AdapterOption adapter;
+
+    @Mixin
     private DeviceOptions deviceOptions;
 
     @Mixin
@@ -64,10 +67,10 @@ final class EvalCommand implements Callable<Integer> {
             ImageEval.run(model.name(), images, device, output, common.json);
             return Main.OK;
         }
-        ModelDir dir = model.open();
+        ModelDir dir = adapter.open(model);
         String text = TextInput.file(textFile);
         int[] ids = dir.tokenizer().encode(text);
-        try (CausalLanguageModel loaded = weightOptions.load(dir, device, output, common.verbose)) {
+        try (CausalLanguageModel loaded = weightOptions.load(adapter.loader(dir), device, output, common.verbose)) {
             int window = context == null ? loaded.contextLength() : context;
             Perplexity p = Perplexity.of(loaded, ids, window);
             if (common.json) {

@@ -36,6 +36,9 @@ final class GenerateCommand implements Callable<Integer> {
     private ModelOption model;
 
     @Mixin
+    private AdapterOption adapter;
+
+    @Mixin
     private PromptOptions prompt;
 
     @Mixin
@@ -72,7 +75,7 @@ final class GenerateCommand implements Callable<Integer> {
     public Integer call() throws IOException {
         long start = System.nanoTime();
         StartUp.mark("command line");
-        ModelDir dir = model.open();
+        ModelDir dir = adapter.open(model);
         String text = prompt.text(output);
         // In a new process a large vocabulary takes as long as everything else.
         Background<Tokenizer> reading = Background.start("tokenizer", () -> tokenizer(dir, text));
@@ -86,7 +89,7 @@ final class GenerateCommand implements Callable<Integer> {
                     .ifPresent(list -> output.note("generation_config.json: not supported and ignored: " + list));
             output.note("decoding: " + config);
         }
-        try (CausalLanguageModel loaded = weightOptions.load(dir, device, output, common.verbose)) {
+        try (CausalLanguageModel loaded = weightOptions.load(adapter.loader(dir), device, output, common.verbose)) {
             StartUp.mark("weights");
             Tokenizer tokenizer = reading.get();
             int[] ids = prompt.ids(text, tokenizer);

@@ -31,6 +31,9 @@ final class LogitsCommand implements Callable<Integer> {
     private ModelOption model;
 
     @Mixin
+    private AdapterOption adapter;
+
+    @Mixin
     private DeviceOptions deviceOptions;
 
     @Mixin
@@ -66,11 +69,11 @@ final class LogitsCommand implements Callable<Integer> {
             throw new Errors.UsageException("--top must be 0 or more, not " + top);
         }
         Device device = deviceOptions.open(output, common.verbose);
-        ModelDir dir = model.open();
+        ModelDir dir = adapter.open(model);
         String text = prompt.text(output);
         Tokenizer tokenizer = tokenizer(dir, text);
         int[] ids = prompt.ids(text, tokenizer);
-        try (CausalLanguageModel loaded = weightOptions.load(dir, device, output, common.verbose)) {
+        try (CausalLanguageModel loaded = weightOptions.load(adapter.loader(dir), device, output, common.verbose)) {
             TokenIds.check(ids, loaded.vocabSize());
             float[] logits = Scope.run(() -> Tape.noGrad(
                     () -> loaded.logits(Tensor.of(ids, 1, ids.length)).toFloats()));

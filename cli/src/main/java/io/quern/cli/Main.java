@@ -36,6 +36,7 @@ public final class Main {
             TokenizerCommand.class,
             ShowCommand.class,
             QuantizeCommand.class,
+            MergeCommand.class,
             VerifyCommand.class,
             BenchCommand.class,
             DoctorCommand.class);

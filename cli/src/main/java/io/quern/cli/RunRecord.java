@@ -6,6 +6,7 @@ import io.quern.train.TrainEvent;
 import io.quern.train.TrainListener;
 import io.quern.train.TrainResult;
 import io.quern.train.Trainer;
+import io.quern.transformer.hub.AdapterDir;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -39,7 +40,8 @@ final class RunRecord implements TrainListener {
             "--device",
             "--threads");
 
-    private static final String WEIGHTS = "model.safetensors";
+    /** Of whole models and of adapters. */
+    private static final List<String> WEIGHTS = List.of("model.safetensors", AdapterDir.WEIGHTS);
 
     private final Device device;
     private final Map<String, Object> settings = new LinkedHashMap<>();
@@ -103,11 +105,15 @@ final class RunRecord implements TrainListener {
         switch (event) {
             case TrainEvent.Started e when e.step() > 0 -> settings.put("resumed_at", e.step());
             case TrainEvent.Saved e
-            when !e.best() && Files.exists(e.folder().resolve(WEIGHTS)) -> {
-                Map<String, Object> m = new LinkedHashMap<>();
-                m.put("step", e.step());
-                m.put("sha256", Hashes.of(e.folder().resolve(WEIGHTS)));
-                checkpoints.add(m);
+            when !e.best() -> {
+                for (String name : WEIGHTS) {
+                    if (Files.exists(e.folder().resolve(name))) {
+                        Map<String, Object> m = new LinkedHashMap<>();
+                        m.put("step", e.step());
+                        m.put("sha256", Hashes.of(e.folder().resolve(name)));
+                        checkpoints.add(m);
+                    }
+                }
             }
             default -> {}
         }
@@ -146,9 +152,11 @@ final class RunRecord implements TrainListener {
     /** Hashes of the weight files of a run: the last ones, and those with the smallest validation loss. */
     static Map<String, String> weights(Path folder) throws IOException {
         Map<String, String> m = new LinkedHashMap<>();
-        for (String name : List.of(WEIGHTS, Trainer.BEST_FOLDER + "/" + WEIGHTS)) {
-            if (Files.exists(folder.resolve(name))) {
-                m.put(name, Hashes.of(folder.resolve(name)));
+        for (String file : WEIGHTS) {
+            for (String name : List.of(file, Trainer.BEST_FOLDER + "/" + file)) {
+                if (Files.exists(folder.resolve(name))) {
+                    m.put(name, Hashes.of(folder.resolve(name)));
+                }
             }
         }
         return m;

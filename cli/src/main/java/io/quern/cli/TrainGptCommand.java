@@ -21,9 +21,11 @@ import io.quern.train.data.TokenDataset;
 import io.quern.train.optim.Optimizer;
 import io.quern.train.optim.Schedule;
 import io.quern.transformer.CausalLanguageModel;
+import io.quern.transformer.LoraConfig;
 import io.quern.transformer.generate.GenerationConfig;
 import io.quern.transformer.generate.GenerationRequest;
 import io.quern.transformer.generate.Generator;
+import io.quern.transformer.hub.AdapterDir;
 import io.quern.transformer.hub.ModelDir;
 import io.quern.transformer.hub.Purpose;
 import io.quern.transformer.model.Gpt2Config;
@@ -80,6 +82,9 @@ final class TrainGptCommand implements Callable<Integer> {
             "weights",
             "dtype");
 
+    /** Layers of a GPT-2 that get an adapter where none are named, as in PEFT. */
+    private static final List<String> TARGETS = List.of("c_attn");
+
     /** What is said to the model for samples. */
     private static final String SAMPLE_PROMPT = "\n";
 
@@ -94,6 +99,9 @@ final class TrainGptCommand implements Callable<Integer> {
 
     @Mixin
     private TrainShared shared;
+
+    @Mixin
+    private LoraOptions lora;
 
     @Spec
     private CommandSpec spec;
@@ -121,7 +129,9 @@ final class TrainGptCommand implements Callable<Integer> {
     }
 
     private static List<String> lasting() {
-        return Stream.concat(LASTING.stream(), TrainShared.LASTING.stream()).toList();
+        return Stream.of(LASTING, TrainShared.LASTING, LoraOptions.LASTING)
+                .flatMap(List::stream)
+                .toList();
     }
 
     /** Makes the options those of the run in the folder, where the command line says nothing. */
@@ -147,6 +157,7 @@ final class TrainGptCommand implements Callable<Integer> {
         if (options.steps != null && options.epochs != null) {
             throw new Errors.UsageException("--steps and --epochs exclude each other");
         }
+        lora.check(options.model);
         if (options.hidden % options.heads != 0) {
             throw new Errors.UsageException(
                     "--hidden " + options.hidden + " is not a multiple of --heads " + options.heads);
@@ -173,6 +184,7 @@ final class TrainGptCommand implements Callable<Integer> {
     }
 
     private int train(Device device) throws IOException {
+        String base = lora.on() ? base() : null;
         String text = text();
         int cut = (int) (text.length() * (1 - options.validation));
         Tokenizer tokenizer = tokenizer(text.substring(0, cut));
@@ -183,6 +195,7 @@ final class TrainGptCommand implements Callable<Integer> {
         int[] validation = tokenizer.encode(text.substring(cut));
         double tokensPerCharacter = validation.length / Math.max(1.0, text.codePointCount(cut, text.length()));
         try (CausalLanguageModel model = model(tokenizer)) {
+            LoraConfig adapters = lora.on() ? lora.attach(model, TARGETS, List.of(), options.seed) : null;
             model.moveTo(device);
             model.setRecompute(options.recompute);
             model.computeLossIn(computeType(options.dtype));
@@ -213,8 +226,8 @@ final class TrainGptCommand implements Callable<Integer> {
                         .seed(options.seed)
                         .clip(options.clip)
                         .validate(held, evalBatches, options.evalEvery)
-                        .checkpoint(options.out, folder -> save(folder, model, tokenizer), options.evalEvery)
-                        .config(Map.of("options", ConfigFile.values(spec, lasting())))
+                        .checkpoint(options.out, folder -> save(folder, model, adapters, tokenizer), options.evalEvery)
+                        .config(config(base))
                         .listen(log)
                         .listen(record);
                 shared.follow(trainer, options.out);
@@ -232,6 +245,30 @@ final class TrainGptCommand implements Callable<Integer> {
                 }
             }
         }
+    }
+
+    /** What a resumed run needs. */
+    private Map<String, Object> config(String base) {
+        Map<String, Object> config = new LinkedHashMap<>();
+        config.put("options", ConfigFile.values(spec, lasting()));
+        if (base != null) {
+            config.put("base", base);
+        }
+        return config;
+    }
+
+    /** What identifies the model under the adapters; a resumed run refuses another. */
+    private String base() throws IOException {
+        Path model = modelFiles();
+        String base = LoraOptions.base(model);
+        if (options.resume) {
+            LoraOptions.checkBase(options.out.resolve(Trainer.STATE_FILE), model, base);
+        }
+        return base;
+    }
+
+    private Path modelFiles() {
+        return Models.open(options.model).folder().orElse(Path.of(options.model));
     }
 
     private int findLr(CausalLanguageModel model, Batches<Batch> batches) throws IOException {
@@ -284,7 +321,7 @@ final class TrainGptCommand implements Callable<Integer> {
             inputs.put(options.tokenizer.toString(), options.tokenizer);
         }
         if (options.model != null) {
-            Path model = Models.open(options.model).folder().orElse(Path.of(options.model));
+            Path model = modelFiles();
             inputs.put(model.toString(), model);
         }
         return new RunRecord("train gpt", spec, device, deviceOptions.threads(), inputs)
@@ -325,7 +362,7 @@ final class TrainGptCommand implements Callable<Integer> {
 
     private CausalLanguageModel model(Tokenizer tokenizer) {
         if (options.model != null || options.resume) {
-            String from = options.resume ? options.out.toString() : options.model;
+            String from = options.resume && !lora.on() ? options.out.toString() : options.model;
             return Models.open(from).load(Purpose.TRAINING);
         }
         Gpt2Config config = Gpt2Config.of(
@@ -337,9 +374,13 @@ final class TrainGptCommand implements Callable<Integer> {
                 : config.build(Init.gpt2(options.seed, options.layers));
     }
 
-    private void save(Path folder, CausalLanguageModel model, Tokenizer tokenizer) {
+    private void save(Path folder, CausalLanguageModel model, LoraConfig adapters, Tokenizer tokenizer) {
         tokenizer.save(folder);
-        ModelDir.save(folder, model, generation(model), weightType());
+        if (adapters != null) {
+            AdapterDir.save(folder, model, adapters, options.model, "CAUSAL_LM");
+            return;
+        }
+        ModelDir.save(folder, model, generation(model), storedType(options.weights));
     }
 
     /** What a small model says best. */
@@ -383,12 +424,13 @@ final class TrainGptCommand implements Callable<Integer> {
         };
     }
 
-    private DType weightType() {
-        return switch (options.weights) {
+    /** The type named by {@code --weights}. */
+    static DType storedType(String name) {
+        return switch (name) {
             case "f32" -> DType.F32;
             case "bf16" -> DType.BF16;
             case "f16" -> DType.F16;
-            default -> throw new Errors.UsageException("--weights is f32, bf16 or f16, not '" + options.weights + "'");
+            default -> throw new Errors.UsageException("--weights is f32, bf16 or f16, not '" + name + "'");
         };
     }
 

@@ -3,7 +3,7 @@ package io.quern.nn;
 import io.quern.tensor.Tensor;
 
 /** y = x W + b, with the weight stored as [in, out]: the linear layer of GPT-2's checkpoints. */
-public final class Conv1D extends Module {
+public final class Conv1D extends LinearLayer {
     private final Param weight;
     private final Param bias;
 
@@ -13,8 +13,28 @@ public final class Conv1D extends Module {
         this.bias = param("bias", bias);
     }
 
-    /** x [..., in] to [..., out]. */
-    public Tensor forward(Tensor x) {
+    @Override
+    Tensor apply(Tensor x) {
         return x.matmul(weight.value(), bias.value());
+    }
+
+    @Override
+    public int inputs() {
+        return weight.shape().dim(0);
+    }
+
+    @Override
+    public int outputs() {
+        return weight.shape().dim(1);
+    }
+
+    @Override
+    Param weightParam() {
+        return weight;
+    }
+
+    @Override
+    Tensor product(LowRank adapter) {
+        return adapter.a().value().transpose(0, 1).matmul(adapter.b().value().transpose(0, 1));
     }
 }

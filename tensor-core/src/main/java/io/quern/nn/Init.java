@@ -21,6 +21,19 @@ public interface Init {
         return (path, shape) -> draw(shape, seed, Rng.stream(path), std);
     }
 
+    /** Numbers that are equally likely between -bound and bound. */
+    static Init uniform(long seed, double bound) {
+        return (path, shape) -> {
+            float[] x = new float[Math.toIntExact(shape.size())];
+            long stream = Rng.stream(path);
+            for (int i = 0; i < x.length; i++) {
+                double u = ((Rng.bits(seed, stream, i) & 0xFFFFFFFFL) + 0.5) * 0x1p-32;
+                x[i] = (float) (bound * (2 * u - 1));
+            }
+            return Tensor.of(x, shape.dims());
+        };
+    }
+
     /** Every element = value. */
     static Init constant(double value) {
         return (path, shape) -> Tensor.full(Device.CPU, DType.F32, shape, value);

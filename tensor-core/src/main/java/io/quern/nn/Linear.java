@@ -3,7 +3,7 @@ package io.quern.nn;
 import io.quern.tensor.Tensor;
 
 /** y = x W^T + b, with the weight stored as [out, in], as PyTorch does. */
-public final class Linear extends Module {
+public final class Linear extends LinearLayer {
     private final Param weight;
     private final Param bias;
 
@@ -13,18 +13,39 @@ public final class Linear extends Module {
         this.bias = bias == null ? null : param("bias", bias);
     }
 
-    /** x [..., in] to [..., out]. */
-    public Tensor forward(Tensor x) {
+    @Override
+    Tensor apply(Tensor x) {
         return x.matmul(weight.value().transpose(0, 1), bias == null ? null : bias.value());
     }
 
-    /** [out, in]. */
+    /** [out, in]; refused while there is an adapter, of which it does not tell. */
     public Tensor weight() {
+        refuseAdapter();
         return weight.value();
     }
 
     /** [out], or null. */
     public Tensor bias() {
         return bias == null ? null : bias.value();
+    }
+
+    @Override
+    public int inputs() {
+        return weight.shape().dim(1);
+    }
+
+    @Override
+    public int outputs() {
+        return weight.shape().dim(0);
+    }
+
+    @Override
+    Param weightParam() {
+        return weight;
+    }
+
+    @Override
+    Tensor product(LowRank adapter) {
+        return adapter.b().value().matmul(adapter.a().value());
     }
 }

@@ -42,6 +42,25 @@ public abstract class Module implements AutoCloseable {
         children.forEach((name, m) -> m.collect(prefix + name + ".", all));
     }
 
+    /** All modules of the tree below this one by path, in the order of registration, parents first. */
+    public final Map<String, Module> modules() {
+        Map<String, Module> all = new LinkedHashMap<>();
+        collectModules("", all);
+        return all;
+    }
+
+    private void collectModules(String prefix, Map<String, Module> all) {
+        children.forEach((name, m) -> {
+            all.put(prefix + name, m);
+            m.collectModules(prefix + name + ".", all);
+        });
+    }
+
+    /** Frees a parameter of this module itself, which no longer has it. */
+    final void removeParam(String name) {
+        params.remove(name).close();
+    }
+
     /** Gives every parameter its path as its name, for errors and reports; a root does so once it is built. */
     protected final void nameParameters() {
         parameters().forEach((path, p) -> p.rename(path));

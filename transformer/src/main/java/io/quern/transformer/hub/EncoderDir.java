@@ -11,6 +11,8 @@ import io.quern.tensor.file.AtomicFile;
 import io.quern.tensor.file.SafetensorsWriter;
 import io.quern.tensor.file.WeightSource;
 import io.quern.transformer.ConfigJson;
+import io.quern.transformer.LoraConfig;
+import io.quern.transformer.LoraLayers;
 import io.quern.transformer.model.Bert;
 import io.quern.transformer.model.BertConfig;
 import io.quern.transformer.model.BertForMaskedLM;
@@ -117,7 +119,7 @@ public final class EncoderDir {
      */
     public Bert load(Purpose purpose, DType matrices) {
         WeightSource source = WeightSource.open(folder);
-        boolean pooler = source.contains("pooler.dense.weight") || source.contains("bert.pooler.dense.weight");
+        boolean pooler = hasPooler(source);
         return WeightLoader.load(
                 what(), BertConfig.encoderNames(), init -> new Bert(config, pooler, init), source, purpose, matrices);
     }
@@ -128,6 +130,9 @@ public final class EncoderDir {
      * @throws TensorException as {@link #load(Purpose)}; also if the folder has no classifier
      */
     public BertForSequenceClassification loadClassifier(Purpose purpose, DType matrices) {
+        if (AdapterDir.isOne(folder) && !hasWeights()) {
+            return adapted(purpose);
+        }
         return WeightLoader.load(
                 what(),
                 BertConfig.classifierNames(),
@@ -135,6 +140,38 @@ public final class EncoderDir {
                 WeightSource.open(folder),
                 purpose,
                 matrices);
+    }
+
+    private boolean hasWeights() {
+        return Files.exists(folder.resolve(WEIGHTS)) || Files.exists(folder.resolve(WEIGHTS + ".index.json"));
+    }
+
+    /** The model that an adapter in this folder names, with this folder's classes and the adapter; F32. */
+    private BertForSequenceClassification adapted(Purpose purpose) {
+        AdapterDir adapter = AdapterDir.open(folder);
+        String base = adapter.base()
+                .orElseThrow(() -> new TensorException(folder + " has an adapter that does not say for which model"));
+        // The adapter has all that is new.
+        BertForSequenceClassification model = find(base).newClassifier(config.labels(), 0);
+        try {
+            adapter.attach(model);
+            model.parameters().values().forEach(p -> p.setTrainable(purpose == Purpose.TRAINING));
+            return model;
+        } catch (RuntimeException | Error e) {
+            model.close();
+            throw e;
+        }
+    }
+
+    /** Whether this folder's encoder has a pooler; what {@link #newClassifier} puts on one without is new. */
+    public boolean hasPooler() {
+        try (WeightSource source = WeightSource.open(folder)) {
+            return hasPooler(source);
+        }
+    }
+
+    private static boolean hasPooler(WeightSource source) {
+        return source.contains("pooler.dense.weight") || source.contains("bert.pooler.dense.weight");
     }
 
     /**
@@ -146,10 +183,19 @@ public final class EncoderDir {
      * @throws TensorException as {@link #load(Purpose)}
      */
     public BertForSequenceClassification newClassifier(List<String> labels, long seed) {
+        return newClassifier(config.withLabels(labels), seed);
+    }
+
+    /**
+     * The same with other dropout.
+     *
+     * @param settings this folder's, with other labels and dropout
+     */
+    public BertForSequenceClassification newClassifier(BertConfig settings, long seed) {
         try (Bert encoder = load(Purpose.TRAINING)) {
             Map<String, Param> known = encoder.parameters();
             Init fresh = Bert.init(seed);
-            return new BertForSequenceClassification(config.withLabels(labels), (path, shape) -> {
+            return new BertForSequenceClassification(settings, (path, shape) -> {
                 Param p = path.startsWith("bert.") ? known.get(path.substring("bert.".length())) : null;
                 return p == null
                         ? fresh.make(path, shape)
@@ -173,6 +219,23 @@ public final class EncoderDir {
                 matrices);
     }
 
+    /**
+     * Writes the adapter of a classifier as PEFT reads it, and {@code config.json} with its classes, by which this class reads it
+     * as a model.
+     *
+     * @param base name or folder of the model that the adapter is for
+     * @throws TensorException as {@link AdapterDir#save}
+     */
+    public static void saveAdapter(Path folder, BertModel model, LoraConfig adapter, String base) {
+        AdapterDir.save(folder, model, adapter, base, "SEQ_CLS");
+        try {
+            AtomicFile.write(
+                    folder.resolve(CONFIG), ConfigJson.bytes(model.config().toJson(model.architecture())));
+        } catch (IOException e) {
+            throw new TensorException(folder + ": the adapter cannot be saved: " + e, e);
+        }
+    }
+
     private String what() {
         return "the weights of " + folder;
     }
@@ -185,6 +248,7 @@ public final class EncoderDir {
      * @throws TensorException if a file cannot be written
      */
     public static void save(Path folder, BertModel model, DType stored) {
+        LoraLayers.refuse(model);
         Map<String, Tensor> tensors = new LinkedHashMap<>();
         for (Map.Entry<String, Param> p : model.parameters().entrySet()) {
             tensors.put(p.getKey(), p.getValue().value());

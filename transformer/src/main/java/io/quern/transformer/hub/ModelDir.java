@@ -13,6 +13,7 @@ import io.quern.tensor.file.SafetensorsWriter;
 import io.quern.tensor.file.WeightSource;
 import io.quern.transformer.CausalLanguageModel;
 import io.quern.transformer.ConfigJson;
+import io.quern.transformer.LoraLayers;
 import io.quern.transformer.ModelConfig;
 import io.quern.transformer.generate.GenerationConfig;
 import io.quern.transformer.model.Gpt2Config;
@@ -67,6 +68,10 @@ public final class ModelDir {
                     folder + ": no such folder; a model is a folder with " + CONFIG + " and " + WEIGHTS);
         }
         Path json = folder.resolve(CONFIG);
+        if (!Files.exists(json) && AdapterDir.isOne(folder)) {
+            throw new TensorException(folder + " holds an adapter, not a model; name its model by -m and this folder by"
+                    + " --adapter, or merge the two by quern merge");
+        }
         if (!Files.exists(json)) {
             throw new TensorException(
                     folder + " has no " + CONFIG + ": it is not a model folder in Hugging Face layout");
@@ -213,6 +218,7 @@ public final class ModelDir {
      * @throws TensorException if a file cannot be written
      */
     public static void save(Path folder, CausalLanguageModel model, GenerationConfig generation, DType stored) {
+        LoraLayers.refuse(model);
         Map<String, Tensor> tensors = new LinkedHashMap<>();
         for (Map.Entry<String, Param> p : model.parameters().entrySet()) {
             tensors.put(p.getKey(), p.getValue().value());
@@ -237,6 +243,7 @@ public final class ModelDir {
      * @throws TensorException if the file cannot be written, or the format cannot hold the model
      */
     public static void saveGguf(Path file, CausalLanguageModel model, Tokenizer tokenizer) {
+        LoraLayers.refuse(model);
         String title = file.getFileName().toString().replaceFirst("\\.gguf$", "");
         Gpt2Gguf.write(file, model, tokenizer, title);
     }
