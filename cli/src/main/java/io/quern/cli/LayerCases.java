@@ -114,6 +114,7 @@ final class LayerCases {
         }
         one("sum", shape + " columns", () -> new Reduce.Axes(Reduce.Kind.SUM, o.numbers(ROWS, INNER), List.of(0)));
         one("argmax", shape, () -> new Reduce.ArgMax(o.numbers(ROWS, INNER)));
+        one("topk", "66 of " + VOCABULARY, () -> new Reduce.TopK(o.numbers(1, VOCABULARY), 66));
         for (boolean log : new boolean[] {false, true}) {
             String name = log ? "log_softmax" : "softmax";
             one(name, "512x1024", () -> new Reduce.Softmax(o.numbers(512, 1024), log));

@@ -145,7 +145,7 @@ final class CudaBackend implements Backend, Tunable {
             try {
                 switch (op) {
                     case Elementwise e -> elementwise.run(e, in, out[0]);
-                    case Reduce r -> reduce.run(r, in, out[0]);
+                    case Reduce r -> reduce.run(r, in, out);
                     case MatMul m -> matmul.run(in[0], in[1], in[2], out[0]);
                     case Norm n -> norm.run(n, in, out);
                     case Attention a -> attention.run(a, in, out);

@@ -4,7 +4,7 @@ import io.quern.cuda.driver.CudaDevice;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.op.Reduce;
 
-/** Launches the kernels of {@code reduce.cu}. */
+/** Launches the kernels of {@code reduce.cu} and {@code topk.cu}. */
 final class ReduceLauncher {
     /** Results side by side from which on a thread sums a column alone. */
     private static final int COLUMNS = 32;
@@ -13,13 +13,16 @@ final class ReduceLauncher {
 
     private final CudaDevice device;
     private final CudaPool pool;
+    private final TopKLauncher topK;
 
     ReduceLauncher(CudaDevice device, CudaPool pool) {
         this.device = device;
         this.pool = pool;
+        this.topK = new TopKLauncher(device, pool);
     }
 
-    void run(Reduce op, Tensor[] in, Tensor y) {
+    void run(Reduce op, Tensor[] in, Tensor[] out) {
+        Tensor y = out[0];
         switch (op) {
             case Reduce.Axes a -> axes(a, in[0], y);
             case Reduce.ArgMax a -> {
@@ -31,6 +34,7 @@ final class ReduceLauncher {
                         .i64(n)
                         .run(Kernels.rows(y.size()), 1, 1, Kernels.REDUCING);
             }
+            case Reduce.TopK t -> topK.run(in[0], t.k(), out[0], out[1]);
             case Reduce.Softmax s -> rows("softmax", in, y, s.log());
             case Reduce.SoftmaxGrad s -> rows("softmax_grad", in, y, s.log());
             case Reduce.SquaredNorm s -> squaredNorm(in, y);

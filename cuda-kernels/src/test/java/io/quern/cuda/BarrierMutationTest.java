@@ -72,7 +72,8 @@ class BarrierMutationTest {
         boolean concerns(Op op) {
             return switch (family()) {
                 case "attention.cu" -> op instanceof Attention;
-                case "reduce.cu" -> op instanceof Reduce;
+                case "reduce.cu" -> op instanceof Reduce && !(op instanceof Reduce.TopK);
+                case "topk.cu" -> op instanceof Reduce.TopK;
                 case "norm.cu" -> op instanceof Norm;
                 case "loss.cu" -> op instanceof Loss;
                 case "matmul.cu", "matmul_f32.cu", "matmul_mma.cu", "gemv.cu" -> op instanceof MatMul;

@@ -115,6 +115,32 @@ class Gpt2OnCudaTest {
         assertEquals(3, searched);
     }
 
+    /** The best scores are found on the device, and the random numbers are the same. */
+    @Test
+    void samplingGivesTheTokensOfTheCpu() throws Exception {
+        GenerationConfig config = GenerationConfig.builder()
+                .maxNewTokens(12)
+                .doSample(true)
+                .topK(20)
+                .topP(0.9)
+                .temperature(0.8)
+                .numReturnSequences(3)
+                .seed(4)
+                .build();
+        GenerationRequest request = GenerationRequest.of(new int[] {5, 6, 7}, config);
+        GenerationResult want;
+        try (CausalLanguageModel model = tiny().load(Purpose.INFERENCE)) {
+            want = new Generator(model, null).generate(request);
+        }
+        try (CausalLanguageModel model = model(Purpose.INFERENCE)) {
+            GenerationResult got = new Generator(model, null).generate(request);
+            for (int i = 0; i < 3; i++) {
+                assertArrayEquals(
+                        want.sequences().get(i).tokens(), got.sequences().get(i).tokens(), "sequence " + i);
+            }
+        }
+    }
+
     @Test
     void trainingStepsGiveTheLossesOfPyTorch() throws Exception {
         Golden.Case c = Golden.load("gpt2_train").cases().stream()

@@ -621,6 +621,14 @@ public final class Tensor implements AutoCloseable {
         return run(new Reduce.ArgMax(this));
     }
 
+    /**
+     * The k largest along the innermost dimension, best first, of equal ones the first, and NaN before all: their values, and
+     * their indices (I32).
+     */
+    public List<Tensor> topK(int k) {
+        return runAll(new Reduce.TopK(this, k));
+    }
+
     /** Over the innermost dimension. */
     public Tensor softmax() {
         return run(new Reduce.Softmax(this, false));

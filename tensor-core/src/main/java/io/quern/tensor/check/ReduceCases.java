@@ -56,6 +56,7 @@ final class ReduceCases {
                 t -> new Reduce.Axes(Kind.SUM, t.get(0), List.of(1)),
                 0));
         argMax(all);
+        topK(all);
         softmax(all, false);
         softmax(all, true);
         squaredNorm(all);
@@ -76,6 +77,46 @@ final class ReduceCases {
                 "argmax of negatives",
                 d -> List.of(d.positive(2, 40)),
                 t -> new Reduce.ArgMax(t.get(0).neg())));
+    }
+
+    private static void topK(List<OpCase> all) {
+        for (int n : OpCatalog.LENGTHS) {
+            for (int k : n == 1 ? new int[] {1} : new int[] {1, (n + 1) / 2, n}) {
+                all.add(OpCase.of(
+                                "topk " + k + " of [5, " + n + "]",
+                                d -> List.of(d.normal(5, n)),
+                                t -> new Reduce.TopK(t.get(0), k))
+                        .andIntegers());
+                all.add(OpCase.of(
+                                "topk " + k + " with ties of [5, " + n + "]",
+                                d -> List.of(d.coarse(5, n)),
+                                t -> new Reduce.TopK(t.get(0), k))
+                        .andIntegers());
+            }
+        }
+        // More than devices sort at once: the best of parts meet in further rounds.
+        for (int k : new int[] {1, 50, 1024}) {
+            all.add(OpCase.of(
+                    "topk " + k + " of long rows", d -> List.of(d.normal(2, 4100)), t -> new Reduce.TopK(t.get(0), k)));
+        }
+        all.add(OpCase.of(
+                "topk of long rows with ties",
+                d -> List.of(d.coarse(2, 7000)),
+                t -> new Reduce.TopK(t.get(0), 1000)));
+        all.add(OpCase.of("topk of a row", d -> List.of(d.normal(100)), t -> new Reduce.TopK(t.get(0), 7)));
+        all.add(OpCase.of("topk of no rows", d -> List.of(d.normal(0, 9)), t -> new Reduce.TopK(t.get(0), 2)));
+        all.add(OpCase.of(
+                "topk of a view",
+                d -> List.of(d.normal(33, 4)),
+                t -> new Reduce.TopK(t.get(0).transpose(0, 1), 5)));
+        double inf = Double.POSITIVE_INFINITY;
+        all.add(OpCase.of(
+                "topk of what is not finite",
+                d -> List.of(d.values(
+                        new int[] {3, 6},
+                        new double[] {1, Double.NaN, inf, -inf, Double.NaN, 2, -inf, -inf, -inf, -inf, -inf, -inf, -0.0, 0,
+                            -1, 0, -0.0, -inf})),
+                t -> new Reduce.TopK(t.get(0), 5)));
     }
 
     private static void softmax(List<OpCase> all, boolean log) {

@@ -1,4 +1,7 @@
-package io.quern.tensor.check;
+case Reduce r ->
+                r instanceof Reduce.TopK
+                        || r instanceof Reduce.Axes a
+                                && (a.kind() == Reduce.Kind.MAX || a.kind() == Reduce.Kind.MIN);package io.quern.tensor.check;
 
 import io.quern.tensor.DType;
 import io.quern.tensor.Shape;
@@ -99,6 +102,7 @@ public record Tolerance(double abs, double rel) {
                                                 r.outputs().getFirst().shape().size())
                                 : 1;
                     case Reduce.ArgMax a -> 0;
+                    case Reduce.TopK t -> 0;
                     case Reduce.Softmax s -> s.x().dim(-1);
                     case Reduce.SoftmaxGrad s -> s.y().dim(-1);
                     case Reduce.SquaredNorm s ->

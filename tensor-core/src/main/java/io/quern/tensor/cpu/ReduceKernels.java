@@ -31,13 +31,14 @@ final class ReduceKernels {
 
     private ReduceKernels() {}
 
-    static void run(Reduce op, Tensor[] in, Tensor out) {
+    static void run(Reduce op, Tensor[] in, Tensor[] out) {
         switch (op) {
-            case Reduce.Axes a -> axes(a.kind(), in[0], out);
-            case Reduce.ArgMax a -> argMax(in[0], out);
-            case Reduce.Softmax s -> SoftmaxKernels.softmax(in[0], s.log(), out);
-            case Reduce.SoftmaxGrad s -> SoftmaxKernels.gradient(in[0], in[1], s.log(), out);
-            case Reduce.SquaredNorm s -> squaredNorm(in, out);
+            case Reduce.Axes a -> axes(a.kind(), in[0], out[0]);
+            case Reduce.ArgMax a -> argMax(in[0], out[0]);
+            case Reduce.TopK t -> topK(in[0], t.k(), out[0], out[1]);
+            case Reduce.Softmax s -> SoftmaxKernels.softmax(in[0], s.log(), out[0]);
+            case Reduce.SoftmaxGrad s -> SoftmaxKernels.gradient(in[0], in[1], s.log(), out[0]);
+            case Reduce.SquaredNorm s -> squaredNorm(in, out[0]);
         }
     }
 
@@ -241,6 +242,17 @@ final class ReduceKernels {
                 int first =
                         Float.isNaN(OffHeap.getFloat(row)) ? 0 : RowKernels.indexOf(row, RowKernels.peak(row, n), n);
                 OffHeap.setInt(out.address() + 4 * r, first);
+            }
+        });
+    }
+
+    private static void topK(Tensor x, int k, Tensor values, Tensor indices) {
+        int n = x.dim(-1);
+        SoftmaxKernels.forRows(x, (from, to) -> {
+            long[] keys = new long[k];
+            for (long r = from; r < to; r++) {
+                TopKRows.run(
+                        x.address() + 4 * r * n, n, keys, values.address() + 4 * r * k, indices.address() + 4 * r * k);
             }
         });
     }

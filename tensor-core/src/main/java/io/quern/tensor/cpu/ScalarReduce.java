@@ -3,17 +3,21 @@ package io.quern.tensor.cpu;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.op.Reduce;
 import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.IntStream;
 
 /** Twins of {@link Reduce}. */
 final class ScalarReduce {
     private ScalarReduce() {}
 
-    static void run(Reduce op, Tensor[] in, Tensor out) {
+    static void run(Reduce op, Tensor[] in, Tensor[] out) {
         switch (op) {
-            case Reduce.Axes a -> ScalarMemory.write(axes(a.kind(), in[0], out), out);
-            case Reduce.ArgMax a -> ScalarMemory.write(argMax(in[0]), out);
-            case Reduce.Softmax s -> ScalarMemory.write(softmax(in[0], s.log()), out);
-            case Reduce.SoftmaxGrad s -> ScalarMemory.write(softmaxGrad(in[0], in[1], s.log()), out);
+            case Reduce.Axes a -> ScalarMemory.write(axes(a.kind(), in[0], out[0]), out[0]);
+            case Reduce.ArgMax a -> ScalarMemory.write(argMax(in[0]), out[0]);
+            case Reduce.TopK t -> topK(in[0], t.k(), out[0], out[1]);
+            case Reduce.Softmax s -> ScalarMemory.write(softmax(in[0], s.log()), out[0]);
+            case Reduce.SoftmaxGrad s -> ScalarMemory.write(softmaxGrad(in[0], in[1], s.log()), out[0]);
             case Reduce.SquaredNorm s -> {
                 double sum = 0;
                 for (Tensor t : in) {
@@ -21,7 +25,7 @@ final class ScalarReduce {
                         sum += x * x;
                     }
                 }
-                ScalarMemory.write(new double[] {sum}, out);
+                ScalarMemory.write(new double[] {sum}, out[0]);
             }
         }
     }
@@ -66,6 +70,29 @@ final class ScalarReduce {
             y[r] = best;
         }
         return y;
+    }
+
+    private static void topK(Tensor t, int k, Tensor values, Tensor indices) {
+        double[] x = ScalarMemory.read(t);
+        int n = t.dim(-1);
+        double[] best = new double[x.length / n * k];
+        double[] at = new double[best.length];
+        for (int r = 0; r < x.length / n; r++) {
+            int row = r * n;
+            // -0 + 0 is 0, which it equals; Java sorts NaN above all others.
+            List<Integer> order = IntStream.range(0, n)
+                    .boxed()
+                    .sorted(Comparator.<Integer>comparingDouble(i -> x[row + i] + 0.0)
+                            .reversed()
+                            .thenComparing(Comparator.naturalOrder()))
+                    .toList();
+            for (int rank = 0; rank < k; rank++) {
+                best[r * k + rank] = x[row + order.get(rank)];
+                at[r * k + rank] = order.get(rank);
+            }
+        }
+        ScalarMemory.write(best, values);
+        ScalarMemory.write(at, indices);
     }
 
     private static double[] softmax(Tensor t, boolean log) {

@@ -33,7 +33,7 @@ final class VectorKernels implements Kernels {
         switch (op) {
             case Elementwise.Cast c -> CastKernels.cast(in[0], out[0]);
             case Elementwise e -> compute(op, in, out);
-            case Reduce.SquaredNorm s when !anyIs(DType.F64, in) -> ReduceKernels.run(s, in, out[0]);
+            case Reduce.SquaredNorm s when !anyIs(DType.F64, in) -> ReduceKernels.run(s, in, out);
             case Reduce r -> compute(op, in, out);
             case MatMul m
             when in[0].dtype() == DType.F32 && in[1].dtype() != DType.F32 ->
@@ -78,7 +78,7 @@ final class VectorKernels implements Kernels {
     private void f32(Op op, Tensor[] in, Tensor[] out) {
         switch (op) {
             case Elementwise e -> ElementwiseKernels.run(e, in, out[0]);
-            case Reduce r -> ReduceKernels.run(r, in, out[0]);
+            case Reduce r -> ReduceKernels.run(r, in, out);
             case MatMul m -> MatMulKernels.run(in[0], in[1], in[2], out[0]);
             case Norm n -> NormKernels.run(n, in, out);
             case Attention.Forward a -> AttentionKernels.forward(in, out, a.options());

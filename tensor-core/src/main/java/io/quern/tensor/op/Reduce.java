@@ -122,6 +122,47 @@ public sealed interface Reduce extends Op {
         }
     }
 
+    /**
+     * The k largest elements along the innermost dimension, best first, of equal ones the first; NaN counts as largest.
+     * Results: the values, and their indices (I32), both with k in the place of that dimension.
+     */
+    record TopK(Tensor x, int k) implements Reduce {
+        @Override
+        public String name() {
+            return "topk";
+        }
+
+        @Override
+        public List<Tensor> inputs() {
+            return asList(x);
+        }
+
+        @Override
+        public List<Spec> outputs() {
+            Checks.atLeastRank(name(), 1, x);
+            if (k < 1 || k > x.shape().dim(-1)) {
+                throw Checks.error(name(), "k is from 1 to the innermost dimension, not " + k, x);
+            }
+            Shape shape = x.shape().with(x.shape().rank() - 1, k);
+            return List.of(new Spec(shape, x.dtype()), new Spec(shape, DType.I32));
+        }
+
+        @Override
+        public long flops() {
+            return x.shape().size();
+        }
+
+        @Override
+        public Saves saves() {
+            return Saves.NONE;
+        }
+
+        @Override
+        public List<Tensor> gradient(Backward b) {
+            return Checks.noGradient(name());
+        }
+    }
+
     /** Softmax over the innermost dimension, or its logarithm; a row of nothing but -inf gives NaN. */
     record Softmax(Tensor x, boolean log) implements Reduce {
         @Override

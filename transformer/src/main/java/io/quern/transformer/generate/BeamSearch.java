@@ -29,6 +29,7 @@ final class BeamSearch {
     private final int width;
     private final float[] scores;
     private final TopScores candidates;
+    private final Shortlist shortlist;
     private final List<Result> results = new ArrayList<>();
 
     private Beam[] beams;
@@ -66,6 +67,9 @@ final class BeamSearch {
             throw new TensorException("num_beams " + width + " is too many for a vocabulary of " + model.vocabSize());
         }
         this.candidates = new TopScores((int) Math.min(wanted, most));
+        this.shortlist = processors.isEmpty()
+                ? Shortlist.ofBest((int) Math.min(wanted, most), model.vocabSize())
+                : null;
         this.beams = beams();
         this.next = beams();
     }
@@ -79,7 +83,7 @@ final class BeamSearch {
     }
 
     GenerationResult run() {
-        try (DecodingSession session = new DecodingSession(model, width, true)) {
+        try (DecodingSession session = new DecodingSession(model, width, true, shortlist)) {
             boolean cancelled = !session.prefill(prompt, limit, cancellation);
             int[] parents = new int[width];
             int[] tokens = new int[width];
@@ -106,6 +110,9 @@ final class BeamSearch {
     private void findCandidates(DecodingSession session) {
         candidates.clear();
         for (int b = 0; b < running; b++) {
+            if (shortlist != null && offerShortlist(session, b)) {
+                continue;
+            }
             session.scores(b, scores);
             for (int i = 0; i < processors.size(); i++) {
                 processors.get(i).process(scores, beams[b].tokens);
@@ -122,6 +129,22 @@ final class BeamSearch {
             throw new TensorException("no token is left to choose after " + LogitsProcessors.names(processors)
                     + " at new token " + (length + 1) + "; loosen them");
         }
+    }
+
+    /** Offers the best continuations of a beam if others cannot be among the best of all; ties may need all. */
+    private boolean offerShortlist(DecodingSession session, int b) {
+        session.shortlist(b);
+        double sum = beams[b].sum;
+        if (!shortlist.hasBestAfter(sum)) {
+            return false;
+        }
+        float[] few = shortlist.scores();
+        for (int i = 0; i < few.length; i++) {
+            if (few[i] != Float.NEGATIVE_INFINITY) {
+                candidates.offer(sum + few[i], b * scores.length + shortlist.token(i));
+            }
+        }
+        return true;
     }
 
     /** Puts candidates that end into the results, and makes the others the next beams. */

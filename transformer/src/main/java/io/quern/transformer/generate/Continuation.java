@@ -23,6 +23,7 @@ final class Continuation {
     private final List<Growing> all = new ArrayList<>();
     private final Sampler sampler = new Sampler();
     private final Explainer explainer;
+    private final Shortlist shortlist;
     private final float[] scores;
 
     /** A sequence, and what becomes of it. */
@@ -50,6 +51,7 @@ final class Continuation {
         this.prompt = prompt;
         this.limit = limit;
         this.explainer = listener.explainedCandidates() > 0 ? new Explainer(listener.explainedCandidates()) : null;
+        this.shortlist = explainer == null ? Shortlist.of(config, request.processors(), model.vocabSize()) : null;
         this.scores = new float[model.vocabSize()];
         for (int i = 0; i < config.numReturnSequences(); i++) {
             TextStream text = tokenizer == null ? null : new TextStream(tokenizer, config.stopStrings());
@@ -58,7 +60,7 @@ final class Continuation {
     }
 
     GenerationResult run() {
-        try (DecodingSession session = new DecodingSession(model, all.size(), false)) {
+        try (DecodingSession session = new DecodingSession(model, all.size(), false, shortlist)) {
             List<Growing> active = all;
             if (session.prefill(prompt, limit, cancellation)) {
                 int[] rows = new int[active.size()];
@@ -89,8 +91,7 @@ final class Continuation {
     private List<Growing> grow(DecodingSession session, List<Growing> active, int[] rows) {
         List<Growing> left = new ArrayList<>(active.size());
         for (Growing g : active) {
-            session.scores(rows[g.index], scores);
-            FinishReason end = accept(g, choose(g));
+            FinishReason end = accept(g, choose(session, rows[g.index], g));
             if (end == null) {
                 left.add(g);
             } else {
@@ -100,7 +101,14 @@ final class Continuation {
         return left;
     }
 
-    private int choose(Growing g) {
+    private int choose(DecodingSession session, int row, Growing g) {
+        if (shortlist != null) {
+            session.shortlist(row);
+            if (!config.doSample() || shortlist.hasBest(config.temperature())) {
+                return chosen(chooseFromShortlist(g), g);
+            }
+        }
+        session.scores(row, scores);
         if (explainer == null) {
             for (int i = 0; i < processors.size(); i++) {
                 processors.get(i).process(scores, g.tokens);
@@ -108,13 +116,26 @@ final class Continuation {
         } else {
             explainer.process(processors, scores, g.tokens);
         }
-        int token = config.doSample() ? sampler.draw(scores, g.rng) : Sampler.argmax(scores);
+        int token = chosen(config.doSample() ? sampler.draw(scores, g.rng) : Sampler.argmax(scores), g);
+        if (explainer != null) {
+            listener.onExplanation(explainer.explain(g.index, g.tokens.newLength(), token, scores));
+        }
+        return token;
+    }
+
+    private int chooseFromShortlist(Growing g) {
+        float[] few = shortlist.scores();
+        for (int i = 0; i < processors.size(); i++) {
+            processors.get(i).process(few, g.tokens);
+        }
+        int best = config.doSample() ? sampler.draw(few, g.rng) : Sampler.argmax(few);
+        return best < 0 ? -1 : shortlist.token(best);
+    }
+
+    private int chosen(int token, Growing g) {
         if (token < 0) {
             throw new TensorException("no token is left to choose after " + LogitsProcessors.names(processors)
                     + " at new token " + (g.tokens.newLength() + 1) + "; loosen them");
-        }
-        if (explainer != null) {
-            listener.onExplanation(explainer.explain(g.index, g.tokens.newLength(), token, scores));
         }
         return token;
     }

@@ -7,6 +7,8 @@ import io.quern.transformer.CausalLanguageModel;
 import io.quern.transformer.KvCache;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
 
 /** A model at work on some sequences: tokens go in, scores of the next tokens come out, once a step. */
 final class DecodingSession implements AutoCloseable {
@@ -17,7 +19,12 @@ final class DecodingSession implements AutoCloseable {
     private final KvCache cache;
     private final int vocabSize;
     private final boolean logProbabilities;
+    private final Shortlist shortlist;
+    private Tensor last;
     private float[] scores = new float[0];
+    private boolean complete;
+    private float[] best = new float[0];
+    private int[] bestTokens = new int[0];
     private int rows;
 
     private long prefillNanos;
@@ -28,12 +35,14 @@ final class DecodingSession implements AutoCloseable {
     /**
      * @param sequences the most that will be decoded at a time
      * @param logProbabilities whether scores are logarithms of probabilities instead of logits
+     * @param shortlist of which size the best scores are wanted after each step; null if all are
      */
-    DecodingSession(CausalLanguageModel model, int sequences, boolean logProbabilities) {
+    DecodingSession(CausalLanguageModel model, int sequences, boolean logProbabilities, Shortlist shortlist) {
         this.model = model;
         this.cache = model.newCache(sequences);
         this.vocabSize = model.vocabSize();
         this.logProbabilities = logProbabilities;
+        this.shortlist = shortlist;
     }
 
     int vocabSize() {
@@ -70,26 +79,71 @@ final class DecodingSession implements AutoCloseable {
     }
 
     private void forward(int[] tokens, int sequences) {
+        drop(); // before the step, so that its memory is where it was the step before
         Scope.run(() -> {
-            Tensor last = model.lastLogits(Tensor.of(tokens, sequences, tokens.length / sequences), cache);
-            Tensor result = logProbabilities ? last.logSoftmax() : last;
-            int size = Math.multiplyExact(sequences, vocabSize);
-            if (scores.length < size) {
-                scores = new float[size];
-            }
-            result.readInto(MemorySegment.ofArray(scores).asSlice(0, 4L * size));
+            Tensor logits = model.lastLogits(Tensor.of(tokens, sequences, tokens.length / sequences), cache);
+            last = (logProbabilities ? logits.logSoftmax() : logits).keep();
             rows = sequences;
+            complete = false;
+            if (shortlist == null) {
+                readAll();
+            } else {
+                readBest();
+            }
             return null;
         });
     }
 
-    /** Copies the scores of what follows sequence {@code row}. */
+    private void readAll() {
+        int size = Math.multiplyExact(rows, vocabSize);
+        if (scores.length < size) {
+            scores = new float[size];
+        }
+        last.readInto(MemorySegment.ofArray(scores).asSlice(0, 4L * size));
+        complete = true;
+        drop();
+    }
+
+    private void readBest() {
+        int size = Math.multiplyExact(rows, shortlist.size());
+        if (best.length < size) {
+            best = new float[size];
+            bestTokens = new int[size];
+        }
+        List<Tensor> top = last.topK(shortlist.size());
+        top.get(0).readInto(MemorySegment.ofArray(best).asSlice(0, 4L * size));
+        top.get(1).readInto(MemorySegment.ofArray(bestTokens).asSlice(0, 4L * size));
+    }
+
+    /** Fills the shortlist with the best scores of what follows sequence {@code row}. */
+    void shortlist(int row) {
+        shortlist.fill(best, bestTokens, Objects.checkIndex(row, rows) * shortlist.size());
+        if (Float.isNaN(shortlist.best())) {
+            throw damaged();
+        }
+    }
+
+    /** Copies all scores of what follows sequence {@code row}. */
     void scores(int row, float[] into) {
-        System.arraycopy(scores, java.util.Objects.checkIndex(row, rows) * vocabSize, into, 0, vocabSize);
+        if (!complete) {
+            readAll();
+        }
+        System.arraycopy(scores, Objects.checkIndex(row, rows) * vocabSize, into, 0, vocabSize);
         for (float s : into) {
             if (s != s) {
-                throw new TensorException("the model's logits are not numbers (NaN); its weights may be damaged");
+                throw damaged();
             }
+        }
+    }
+
+    private static TensorException damaged() {
+        return new TensorException("the model's logits are not numbers (NaN); its weights may be damaged");
+    }
+
+    private void drop() {
+        if (last != null) {
+            last.close();
+            last = null;
         }
     }
 
@@ -99,6 +153,7 @@ final class DecodingSession implements AutoCloseable {
 
     @Override
     public void close() {
+        drop();
         cache.close();
     }
 }
