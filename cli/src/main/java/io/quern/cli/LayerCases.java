@@ -62,6 +62,15 @@ final class LayerCases {
             List<Tensor> y = Tensor.runAll(new Norm.LayerNorm(x, w, o.numbers(WIDTH), EPS));
             return new Norm.LayerNormGrad(x, w, y.get(1), y.get(2), o.numbers(ROWS, WIDTH));
         });
+        one(
+                "add_layer_norm",
+                shape,
+                () -> new Norm.AddLayerNorm(
+                        o.numbers(ROWS, WIDTH), o.numbers(ROWS, WIDTH), o.numbers(WIDTH), o.numbers(WIDTH), EPS));
+        one(
+                "add_rms_norm",
+                shape,
+                () -> new Norm.AddRmsNorm(o.numbers(ROWS, WIDTH), o.numbers(ROWS, WIDTH), o.numbers(WIDTH), EPS));
         one("rms_norm", shape, () -> new Norm.RmsNorm(o.numbers(ROWS, WIDTH), o.numbers(WIDTH), EPS));
         one("rms_norm_grad", shape, () -> {
             Tensor x = o.numbers(ROWS, WIDTH);

@@ -1,6 +1,7 @@
 package io.quern.nn;
 
 import io.quern.tensor.Tensor;
+import java.util.List;
 
 /** Layer norm over the innermost dimension, with weight and bias [C]. */
 public final class LayerNorm extends Module {
@@ -16,5 +17,10 @@ public final class LayerNorm extends Module {
 
     public Tensor forward(Tensor x) {
         return x.layerNorm(weight.value(), bias.value(), eps);
+    }
+
+    /** The norm of x + added, then that sum, in one pass. */
+    public List<Tensor> forwardSum(Tensor x, Tensor added) {
+        return x.addLayerNorm(added, weight.value(), bias.value(), eps);
     }
 }

@@ -1,6 +1,5 @@
 package io.quern.tensor;
 
-import io.quern.tensor.op.CustomOp;
 import io.quern.tensor.op.Op;
 import io.quern.tensor.op.View;
 import io.quern.tensor.spi.Buffer;
@@ -314,12 +313,10 @@ public final class Tape {
             slot(narrow.x()).addRegion(narrow, node.gradient(0));
             return;
         }
-        if (!(node.op instanceof CustomOp)) {
-            for (int i = 1; i < node.slots.length; i++) {
-                if (node.gradient(i) != null) {
-                    throw new TensorException("the loss depends on result " + i + " of " + node.op.name()
-                            + ", a by-product without a gradient; detach() it, or compute it by other operations");
-                }
+        for (int i = 0; i < node.slots.length; i++) {
+            if (node.gradient(i) != null && !node.op.hasGradient(i)) {
+                throw new TensorException("the loss depends on result " + i + " of " + node.op.name()
+                        + ", a by-product without a gradient; detach() it, or compute it by other operations");
             }
         }
         List<Tensor> inputs = node.op.inputs();

@@ -656,6 +656,20 @@ public final class Tensor implements AutoCloseable {
         return run(new Norm.LayerNorm(this, weight, bias, eps));
     }
 
+    /**
+     * The sum of this and a tensor of its shape, and the layer norm of the sum: the norm first, then the sum. One pass over
+     * both, bit for bit what {@link #add} and {@link #layerNorm} give in F32 and F64; in 16 bits the norm is more exact, as
+     * the sum is not rounded before it.
+     */
+    public List<Tensor> addLayerNorm(Tensor added, Tensor weight, Tensor bias, double eps) {
+        return runAll(new Norm.AddLayerNorm(this, added, weight, bias, eps)).subList(0, 2);
+    }
+
+    /** The RMS norm of the sum of this and a tensor of its shape, then the sum, as {@link #addLayerNorm}. */
+    public List<Tensor> addRmsNorm(Tensor added, Tensor weight, double eps) {
+        return runAll(new Norm.AddRmsNorm(this, added, weight, eps)).subList(0, 2);
+    }
+
     /** Over the innermost dimension; the weight may be null. */
     public Tensor rmsNorm(Tensor weight, double eps) {
         return run(new Norm.RmsNorm(this, weight, eps));

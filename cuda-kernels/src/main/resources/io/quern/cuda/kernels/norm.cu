@@ -3,6 +3,10 @@
 // Forward and dx: a block a row, statistics by a tree over its threads. Gradients of weight and bias: a block takes
 // COLUMNS channels, each summed by LANES threads over every LANES-th row and then in order; no atomics, so deterministic.
 // RMS norm is the same with a mean of 0 that is neither subtracted nor differentiated.
+//
+// A tensor to be added before, as the residual sum of a transformer block is, is read along in each of the three passes, of
+// which two find the row in the L1 or L2, and the sum is written in the last: one pass over memory less than adding first.
+// Its gradient meets that of the sum in dx. Bound by memory, as all here.
 #include "common.cuh"
 
 __device__ __forceinline__ float sqrt_of(float x) { return sqrtf(x); }
@@ -11,28 +15,40 @@ __device__ __forceinline__ double sqrt_of(double x) { return sqrt(x); }
 #define COLUMNS 16
 #define LANES 8
 
-// mean is null for RMS norm; weight and bias may be null.
+// Element j of a row of x, or of the sum with another row.
+template <class T>
+__device__ __forceinline__ typename Math<T>::type element(const T *x, const T *added, i64 j) {
+    return added ? load(x, j) + load(added, j) : load(x, j);
+}
+
+// mean is null for RMS norm; weight and bias may be null, and so may added and sum.
 template <class T, class S>
-__device__ void norm(const T *x, const T *weight, const T *bias, T *y, S *mean, S *rstd, i64 rows, i64 c, double eps) {
+__device__ void norm(const T *x, const T *added, const T *weight, const T *bias, T *y, T *sum, S *mean, S *rstd,
+        i64 rows, i64 c, double eps) {
     typedef typename Math<T>::type M;
     for (i64 r = blockIdx.x; r < rows; r += gridDim.x) {
         const T *from = x + r * c;
+        const T *more = added ? added + r * c : added;
         M mu = 0;
         if (mean) {
             for (i64 j = threadIdx.x; j < c; j += BLOCK) {
-                mu += load(from, j);
+                mu += element(from, more, j);
             }
             mu = reduce_block<Sum>(mu) / (M)c;
         }
         M squares = 0;
         for (i64 j = threadIdx.x; j < c; j += BLOCK) {
-            M d = load(from, j) - mu;
+            M d = element(from, more, j) - mu;
             squares += d * d;
         }
         M scale = 1 / sqrt_of(reduce_block<Sum>(squares) / (M)c + (M)eps);
         for (i64 j = threadIdx.x; j < c; j += BLOCK) {
-            M h = (load(from, j) - mu) * scale;
+            M v = element(from, more, j);
+            M h = (v - mu) * scale;
             M w = weight ? load(weight, j) : (M)1;
+            if (added) {
+                store(sum, r * c + j, v);
+            }
             store(y, r * c + j, bias ? w * h + load(bias, j) : w * h);
         }
         if (threadIdx.x == 0) {
@@ -44,10 +60,12 @@ __device__ void norm(const T *x, const T *weight, const T *bias, T *y, S *mean, 
     }
 }
 
-// dx = rstd * (g - mean(g) - h * mean(g * h)) with h = (x - mean) * rstd and g = weight * dy. Overwrites dx.
+// dx = other + rstd * (g - mean(g) - h * mean(g * h)) with h = (x - mean) * rstd and g = weight * dy; other may be null.
+// Overwrites dx.
 template <class T, class S>
 __device__ void norm_grad(
-        const T *x, const T *weight, const S *mean, const S *rstd, const T *dy, T *dx, i64 rows, i64 c) {
+        const T *x, const T *weight, const S *mean, const S *rstd, const T *dy, const T *other, T *dx, i64 rows,
+        i64 c) {
     typedef typename Math<T>::type M;
     for (i64 r = blockIdx.x; r < rows; r += gridDim.x) {
         M mu = mean ? (M)mean[r] : (M)0;
@@ -65,7 +83,8 @@ __device__ void norm_grad(
         for (i64 j = threadIdx.x; j < c; j += BLOCK) {
             M h = (load(x, r * c + j) - mu) * scale;
             M g = (weight ? load(weight, j) : (M)1) * load(dy, r * c + j);
-            store(dx, r * c + j, scale * (g - sum_g - h * sum_gh));
+            M d = scale * (g - sum_g - h * sum_gh);
+            store(dx, r * c + j, other ? d + load(other, r * c + j) : d);
         }
     }
 }
@@ -103,13 +122,13 @@ __device__ void norm_grad_params(
 }
 
 #define NORM(T, t)                                                                                                     \
-    extern "C" __global__ void norm_##t(const T *x, const T *weight, const T *bias, T *y, Statistics<T>::type *mean,   \
-            Statistics<T>::type *rstd, i64 rows, i64 c, double eps) {                                                  \
-        norm(x, weight, bias, y, mean, rstd, rows, c, eps);                                                            \
+    extern "C" __global__ void norm_##t(const T *x, const T *added, const T *weight, const T *bias, T *y, T *sum,      \
+            Statistics<T>::type *mean, Statistics<T>::type *rstd, i64 rows, i64 c, double eps) {                       \
+        norm(x, added, weight, bias, y, sum, mean, rstd, rows, c, eps);                                                \
     }                                                                                                                  \
     extern "C" __global__ void norm_grad_##t(const T *x, const T *weight, const Statistics<T>::type *mean,             \
-            const Statistics<T>::type *rstd, const T *dy, T *dx, i64 rows, i64 c) {                                    \
-        norm_grad(x, weight, mean, rstd, dy, dx, rows, c);                                                             \
+            const Statistics<T>::type *rstd, const T *dy, const T *other, T *dx, i64 rows, i64 c) {                    \
+        norm_grad(x, weight, mean, rstd, dy, other, dx, rows, c);                                                      \
     }                                                                                                                  \
     extern "C" __global__ void norm_grad_params_##t(const T *x, const Statistics<T>::type *mean,                       \
             const Statistics<T>::type *rstd, const T *dy, T *d_weight, T *d_bias, i64 rows, i64 c) {                   \

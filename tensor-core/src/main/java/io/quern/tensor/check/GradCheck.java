@@ -8,6 +8,7 @@ import io.quern.tensor.Scope;
 import io.quern.tensor.Shape;
 import io.quern.tensor.Tape;
 import io.quern.tensor.Tensor;
+import io.quern.tensor.op.Op;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeSet;
@@ -33,7 +34,7 @@ public final class GradCheck {
         return Scope.run(() -> {
             List<Tensor> operands = c.operands(seed, DType.F64, Device.CPU);
             List<Compare.Result> results = new ArrayList<>();
-            Tensor weights = weights(c.run(operands).getFirst().shape(), seed);
+            List<Tensor> weights = weights(c, operands, seed);
             c.differentiable().forEach(i -> operands.get(i).requireGrad());
             Gradients gradients = Tape.gradients(() -> objective(c, operands, weights));
             c.differentiable().forEach(i -> operands.get(i).freeze());
@@ -48,7 +49,8 @@ public final class GradCheck {
         });
     }
 
-    private static Compare.Result compare(OpCase c, List<Tensor> operands, int index, Tensor weights, double[] tape) {
+    private static Compare.Result compare(
+            OpCase c, List<Tensor> operands, int index, List<Tensor> weights, double[] tape) {
         Tensor operand = operands.get(index);
         double[] x = operand.toDoubles();
         double[] want = tape.clone();
@@ -65,7 +67,7 @@ public final class GradCheck {
     }
 
     private static double at(
-            OpCase c, List<Tensor> operands, int index, Tensor weights, double[] x, int element, double change) {
+            OpCase c, List<Tensor> operands, int index, List<Tensor> weights, double[] x, int element, double change) {
         return Scope.run(() -> {
             double[] moved = x.clone();
             moved[element] += change;
@@ -75,8 +77,24 @@ public final class GradCheck {
         });
     }
 
-    private static Tensor objective(OpCase c, List<Tensor> operands, Tensor weights) {
-        return c.run(operands).getFirst().mul(weights).sum();
+    /** All results that have a gradient, weighted. */
+    private static Tensor objective(OpCase c, List<Tensor> operands, List<Tensor> weights) {
+        List<Tensor> results = c.run(operands);
+        Tensor sum = results.getFirst().mul(weights.getFirst()).sum();
+        for (int i = 1; i < weights.size(); i++) {
+            sum = sum.add(results.get(i).mul(weights.get(i)).sum());
+        }
+        return sum;
+    }
+
+    private static List<Tensor> weights(OpCase c, List<Tensor> operands, long seed) {
+        Op op = c.op(operands);
+        List<Tensor> results = c.run(operands);
+        List<Tensor> weights = new ArrayList<>();
+        for (int i = 0; i < results.size() && op.hasGradient(i); i++) {
+            weights.add(weights(results.get(i).shape(), seed + i));
+        }
+        return weights;
     }
 
     private static Tensor weights(Shape shape, long seed) {

@@ -100,9 +100,7 @@ final class ReduceCases {
                     "topk " + k + " of long rows", d -> List.of(d.normal(2, 4100)), t -> new Reduce.TopK(t.get(0), k)));
         }
         all.add(OpCase.of(
-                "topk of long rows with ties",
-                d -> List.of(d.coarse(2, 7000)),
-                t -> new Reduce.TopK(t.get(0), 1000)));
+                "topk of long rows with ties", d -> List.of(d.coarse(2, 7000)), t -> new Reduce.TopK(t.get(0), 1000)));
         all.add(OpCase.of("topk of a row", d -> List.of(d.normal(100)), t -> new Reduce.TopK(t.get(0), 7)));
         all.add(OpCase.of("topk of no rows", d -> List.of(d.normal(0, 9)), t -> new Reduce.TopK(t.get(0), 2)));
         all.add(OpCase.of(
@@ -112,10 +110,26 @@ final class ReduceCases {
         double inf = Double.POSITIVE_INFINITY;
         all.add(OpCase.of(
                 "topk of what is not finite",
-                d -> List.of(d.values(
-                        new int[] {3, 6},
-                        new double[] {1, Double.NaN, inf, -inf, Double.NaN, 2, -inf, -inf, -inf, -inf, -inf, -inf, -0.0, 0,
-                            -1, 0, -0.0, -inf})),
+                d -> List.of(d.values(new int[] {3, 6}, new double[] {
+                    1,
+                    Double.NaN,
+                    inf,
+                    -inf,
+                    Double.NaN,
+                    2,
+                    -inf,
+                    -inf,
+                    -inf,
+                    -inf,
+                    -inf,
+                    -inf,
+                    -0.0,
+                    0,
+                    -1,
+                    0,
+                    -0.0,
+                    -inf
+                })),
                 t -> new Reduce.TopK(t.get(0), 5)));
     }
 

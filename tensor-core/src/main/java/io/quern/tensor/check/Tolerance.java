@@ -1,7 +1,4 @@
-case Reduce r ->
-                r instanceof Reduce.TopK
-                        || r instanceof Reduce.Axes a
-                                && (a.kind() == Reduce.Kind.MAX || a.kind() == Reduce.Kind.MIN);package io.quern.tensor.check;
+package io.quern.tensor.check;
 
 import io.quern.tensor.DType;
 import io.quern.tensor.Shape;
@@ -77,7 +74,9 @@ public record Tolerance(double abs, double rel) {
             case Index i -> !(i instanceof Index.EmbeddingGrad);
             case View v -> true;
             case Update u -> u instanceof Update.Assign || u instanceof Update.Fill;
-            case Reduce r -> r instanceof Reduce.Axes a && (a.kind() == Reduce.Kind.MAX || a.kind() == Reduce.Kind.MIN);
+            case Reduce r ->
+                r instanceof Reduce.TopK
+                        || r instanceof Reduce.Axes a && (a.kind() == Reduce.Kind.MAX || a.kind() == Reduce.Kind.MIN);
             case MatMul m -> false;
             case Norm n -> false;
             case Attention a -> false;
@@ -113,6 +112,8 @@ public record Tolerance(double abs, double rel) {
                 switch (n) {
                     case Norm.LayerNorm l -> l.x().dim(-1);
                     case Norm.RmsNorm l -> l.x().dim(-1);
+                    case Norm.AddLayerNorm l -> l.x().dim(-1) + 2;
+                    case Norm.AddRmsNorm l -> l.x().dim(-1) + 2;
                     case Norm.LayerNormGrad l -> l.x().dim(-1) + rows(l.x().shape());
                     case Norm.RmsNormGrad l -> l.x().dim(-1) + rows(l.x().shape());
                 };

@@ -4,6 +4,7 @@ import io.quern.tensor.DType;
 import io.quern.tensor.Device;
 import io.quern.tensor.Shape;
 import io.quern.tensor.Tensor;
+import io.quern.tensor.op.Elementwise;
 import io.quern.tensor.op.Norm;
 
 /** Normalisation over packed rows of F32; the loops are in {@link NormRows}. */
@@ -17,9 +18,17 @@ final class NormKernels {
 
     static void run(Norm op, Tensor[] in, Tensor[] out) {
         switch (op) {
-            case Norm.LayerNorm n -> layerNorm(in, n.eps(), out);
+            case Norm.LayerNorm n -> layerNorm(in[0], in[1], in[2], n.eps(), out[0], out[1], out[2]);
+            case Norm.AddLayerNorm n -> {
+                add(in[0], in[1], out[1]);
+                layerNorm(out[1], in[2], in[3], n.eps(), out[0], out[2], out[3]);
+            }
             case Norm.LayerNormGrad n -> layerNormGrad(in, out);
-            case Norm.RmsNorm n -> rmsNorm(in, n.eps(), out);
+            case Norm.RmsNorm n -> rmsNorm(in[0], in[1], n.eps(), out[0], out[1]);
+            case Norm.AddRmsNorm n -> {
+                add(in[0], in[1], out[1]);
+                rmsNorm(out[1], in[2], n.eps(), out[0], out[2]);
+            }
             case Norm.RmsNormGrad n -> rmsNormGrad(in, out);
         }
     }
@@ -36,22 +45,27 @@ final class NormKernels {
         }
     }
 
+    private static void add(Tensor a, Tensor b, Tensor sum) {
+        ElementwiseKernels.run(new Elementwise.Binary(Elementwise.BinaryKind.ADD, a, b), new Tensor[] {a, b}, sum);
+    }
+
     /** Mean, then variance from the deviations, then the result; a row stays in the first-level cache meanwhile. */
-    private static void layerNorm(Tensor[] in, double eps, Tensor[] out) {
-        int c = in[0].dim(-1);
-        long x = in[0].address();
-        long y = out[0].address();
-        long means = out[1].address();
-        long rstds = out[2].address();
+    private static void layerNorm(
+            Tensor in, Tensor weights, Tensor biases, double eps, Tensor out, Tensor allMeans, Tensor allRstds) {
+        int c = in.dim(-1);
+        long x = in.address();
+        long y = out.address();
+        long means = allMeans.address();
+        long rstds = allRstds.address();
         withVector(
-                in[1],
+                weights,
                 c,
                 1,
                 weight -> withVector(
-                        in[2],
+                        biases,
                         c,
                         0,
-                        bias -> SoftmaxKernels.forRows(in[0], (from, to) -> {
+                        bias -> SoftmaxKernels.forRows(in, (from, to) -> {
                             for (long r = from; r < to; r++) {
                                 long row = 4 * r * c;
                                 float mean = (float) (RowKernels.sum(x + row, c) / c);
@@ -63,16 +77,16 @@ final class NormKernels {
                         })));
     }
 
-    private static void rmsNorm(Tensor[] in, double eps, Tensor[] out) {
-        int c = in[0].dim(-1);
-        long x = in[0].address();
-        long y = out[0].address();
-        long rstds = out[1].address();
+    private static void rmsNorm(Tensor in, Tensor weights, double eps, Tensor out, Tensor allRstds) {
+        int c = in.dim(-1);
+        long x = in.address();
+        long y = out.address();
+        long rstds = allRstds.address();
         withVector(
-                in[1],
+                weights,
                 c,
                 1,
-                weight -> SoftmaxKernels.forRows(in[0], (from, to) -> {
+                weight -> SoftmaxKernels.forRows(in, (from, to) -> {
                     for (long r = from; r < to; r++) {
                         long row = 4 * r * c;
                         float rstd = (float) (1 / Math.sqrt(RowKernels.squares(x + row, 0, c) / c + eps));
@@ -93,6 +107,7 @@ final class NormKernels {
         long means = in[2].address();
         long rstds = in[3].address();
         long dy = in[4].address();
+        long other = in[5] == null ? 0 : in[5].address();
         long dx = out[0].address();
         long size = stretch(rows);
         int stretches = Math.toIntExact((rows + size - 1) / size);
@@ -109,6 +124,7 @@ final class NormKernels {
                             float mean = OffHeap.getFloat(means + 4 * r);
                             float rstd = OffHeap.getFloat(rstds + 4 * r);
                             NormRows.layerGradient(x + row, mean, rstd, weight, dy + row, dx + row, dWeight, dBias, c);
+                            addOther(dx + row, other, row, c);
                         }
                     });
                     addUp(sums, stretches, c, out[1].address());
@@ -122,6 +138,7 @@ final class NormKernels {
         long x = in[0].address();
         long rstds = in[2].address();
         long dy = in[3].address();
+        long other = in[4] == null ? 0 : in[4].address();
         long dx = out[0].address();
         long size = stretch(rows);
         int stretches = Math.toIntExact((rows + size - 1) / size);
@@ -136,10 +153,17 @@ final class NormKernels {
                             long row = 4 * r * c;
                             float rstd = OffHeap.getFloat(rstds + 4 * r);
                             NormRows.rmsGradient(x + row, rstd, weight, dy + row, dx + row, dWeight, c);
+                            addOther(dx + row, other, row, c);
                         }
                     });
                     addUp(sums, stretches, c, out[1].address());
                 }));
+    }
+
+    private static void addOther(long dx, long other, long row, int c) {
+        if (other != 0) {
+            RowKernels.add(dx, other + row, c);
+        }
     }
 
     private static long stretch(long rows) {

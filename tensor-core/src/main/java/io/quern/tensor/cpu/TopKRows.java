@@ -87,7 +87,8 @@ final class TopKRows {
         FloatVector found = none;
         int i = 0;
         for (; i <= n - L; i += L) {
-            found = found.blend(1f, load(x + 4L * i).compare(VectorOperators.LE, threshold).not());
+            found = found.blend(
+                    1f, load(x + 4L * i).compare(VectorOperators.LE, threshold).not());
         }
         boolean any = found.reduceLanes(VectorOperators.MAX) > 0;
         for (; i < n; i++) {

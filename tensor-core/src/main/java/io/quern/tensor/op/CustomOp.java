@@ -8,6 +8,11 @@ import io.quern.tensor.Tensor;
  * on the CPU; on another device it is refused, never moved.
  */
 public abstract non-sealed class CustomOp implements Op {
+    @Override
+    public boolean hasGradient(int result) {
+        return true;
+    }
+
     /**
      * Computes the results on {@link Device#CPU}; operands are packed unless {@link #layout} says otherwise. Use
      * {@link Tensor#data()} for the memory.

@@ -50,8 +50,66 @@ public sealed interface Norm extends Op {
         }
     }
 
-    /** Gradients of layer norm with respect to x, weight [C] and bias [C], both sums over all rows in a fixed order. */
-    record LayerNormGrad(Tensor x, Tensor weight, Tensor mean, Tensor rstd, Tensor dy) implements Norm {
+    /**
+     * The sum x + added of equal shapes, as between the blocks of a transformer, and its layer norm. Results: the norm, the
+     * sum, and mean and reciprocal standard deviation of every row. The norm is that of the sum before it is rounded to a
+     * dtype of 16 bits.
+     */
+    record AddLayerNorm(Tensor x, Tensor added, Tensor weight, Tensor bias, double eps) implements Norm {
+        @Override
+        public String name() {
+            return "add_layer_norm";
+        }
+
+        @Override
+        public List<Tensor> inputs() {
+            return asList(x, added, weight, bias);
+        }
+
+        @Override
+        public List<Spec> outputs() {
+            checkSum(name(), x, added, weight, bias);
+            Spec all = new Spec(x.shape(), x.dtype());
+            Spec perRow = new Spec(rowShape(x), statistics(x));
+            return List.of(all, all, perRow, perRow);
+        }
+
+        @Override
+        public boolean hasGradient(int result) {
+            return result < 2;
+        }
+
+        @Override
+        public Saves saves() {
+            return Saves.inputs(2).andOutputs(1, 2, 3);
+        }
+
+        @Override
+        public List<Tensor> gradient(Backward b) {
+            Tensor dSum = b.gradient(1);
+            if (b.gradient(0) == null) {
+                return asList(dSum, dSum, null, null);
+            }
+            List<Tensor> g = Tensor.runAll(
+                    new LayerNormGrad(b.output(1), weight, b.output(2), b.output(3), b.gradient(0), dSum));
+            return asList(g.get(0), g.get(0), weight == null ? null : g.get(1), bias == null ? null : g.get(2));
+        }
+
+        @Override
+        public long flops() {
+            return 9 * x.shape().size();
+        }
+    }
+
+    /**
+     * Gradients of layer norm with respect to x, weight [C] and bias [C], both sums over all rows in a fixed order. To that of
+     * x another gradient of x is added, which may be absent.
+     */
+    record LayerNormGrad(Tensor x, Tensor weight, Tensor mean, Tensor rstd, Tensor dy, Tensor other) implements Norm {
+        public LayerNormGrad(Tensor x, Tensor weight, Tensor mean, Tensor rstd, Tensor dy) {
+            this(x, weight, mean, rstd, dy, null);
+        }
+
         @Override
         public String name() {
             return "layer_norm_grad";
@@ -59,12 +117,13 @@ public sealed interface Norm extends Op {
 
         @Override
         public List<Tensor> inputs() {
-            return asList(x, weight, mean, rstd, dy);
+            return asList(x, weight, mean, rstd, dy, other);
         }
 
         @Override
         public List<Spec> outputs() {
             Checks.sameShape(name(), x, dy);
+            checkOther(name(), x, other);
             Spec channel = new Spec(Shape.of(x.shape().dim(-1)), x.dtype());
             return List.of(new Spec(x.shape(), x.dtype()), channel, channel);
         }
@@ -120,8 +179,57 @@ public sealed interface Norm extends Op {
         }
     }
 
-    /** Gradients of RMS norm with respect to x and weight [C]. */
-    record RmsNormGrad(Tensor x, Tensor weight, Tensor rstd, Tensor dy) implements Norm {
+    /** The sum x + added and its RMS norm, as {@link AddLayerNorm}. Results: the norm, the sum, and every row's reciprocal root. */
+    record AddRmsNorm(Tensor x, Tensor added, Tensor weight, double eps) implements Norm {
+        @Override
+        public String name() {
+            return "add_rms_norm";
+        }
+
+        @Override
+        public List<Tensor> inputs() {
+            return asList(x, added, weight);
+        }
+
+        @Override
+        public List<Spec> outputs() {
+            checkSum(name(), x, added, weight, null);
+            Spec all = new Spec(x.shape(), x.dtype());
+            return List.of(all, all, new Spec(rowShape(x), statistics(x)));
+        }
+
+        @Override
+        public boolean hasGradient(int result) {
+            return result < 2;
+        }
+
+        @Override
+        public Saves saves() {
+            return Saves.inputs(2).andOutputs(1, 2);
+        }
+
+        @Override
+        public List<Tensor> gradient(Backward b) {
+            Tensor dSum = b.gradient(1);
+            if (b.gradient(0) == null) {
+                return asList(dSum, dSum, null);
+            }
+            List<Tensor> g = Tensor.runAll(new RmsNormGrad(b.output(1), weight, b.output(2), b.gradient(0), dSum));
+            return asList(g.get(0), g.get(0), weight == null ? null : g.get(1));
+        }
+
+        @Override
+        public long flops() {
+            return 6 * x.shape().size();
+        }
+    }
+
+    /** Gradients of RMS norm with respect to x and weight [C]; to that of x another may be added, as in layer norm. */
+    record RmsNormGrad(Tensor x, Tensor weight, Tensor rstd, Tensor dy, Tensor other) implements Norm {
+        public RmsNormGrad(Tensor x, Tensor weight, Tensor rstd, Tensor dy) {
+            this(x, weight, rstd, dy, null);
+        }
+
         @Override
         public String name() {
             return "rms_norm_grad";
@@ -129,12 +237,13 @@ public sealed interface Norm extends Op {
 
         @Override
         public List<Tensor> inputs() {
-            return asList(x, weight, rstd, dy);
+            return asList(x, weight, rstd, dy, other);
         }
 
         @Override
         public List<Spec> outputs() {
             Checks.sameShape(name(), x, dy);
+            checkOther(name(), x, other);
             return List.of(
                     new Spec(x.shape(), x.dtype()), new Spec(Shape.of(x.shape().dim(-1)), x.dtype()));
         }
@@ -164,6 +273,19 @@ public sealed interface Norm extends Op {
         }
         Checks.vector(op, "the weight", c, weight, x);
         Checks.vector(op, "the bias", c, bias, x);
+    }
+
+    private static void checkSum(String op, Tensor x, Tensor added, Tensor weight, Tensor bias) {
+        Checks.sameShape(op, x, added);
+        Checks.sameDType(op, x, added);
+        checkRows(op, x, weight, bias);
+    }
+
+    private static void checkOther(String op, Tensor x, Tensor other) {
+        if (other != null) {
+            Checks.sameShape(op, x, other);
+            Checks.sameDType(op, x, other);
+        }
     }
 
     private static Shape rowShape(Tensor x) {

@@ -93,6 +93,11 @@ public sealed interface Op
      */
     List<Tensor> gradient(Backward b);
 
+    /** Whether the gradient with respect to a result can be given to {@link #gradient}; other results are by-products. */
+    default boolean hasGradient(int result) {
+        return result == 0;
+    }
+
     /** Floating-point operations of one run. */
     default long flops() {
         return outputs().isEmpty() ? 0 : outputs().getFirst().shape().size();

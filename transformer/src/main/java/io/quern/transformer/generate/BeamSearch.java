@@ -67,9 +67,8 @@ final class BeamSearch {
             throw new TensorException("num_beams " + width + " is too many for a vocabulary of " + model.vocabSize());
         }
         this.candidates = new TopScores((int) Math.min(wanted, most));
-        this.shortlist = processors.isEmpty()
-                ? Shortlist.ofBest((int) Math.min(wanted, most), model.vocabSize())
-                : null;
+        this.shortlist =
+                processors.isEmpty() ? Shortlist.ofBest((int) Math.min(wanted, most), model.vocabSize()) : null;
         this.beams = beams();
         this.next = beams();
     }

@@ -175,9 +175,11 @@ public final class Bert extends BertModel {
 
         Tensor forward(Tensor x, Tensor mask) {
             return Scope.tidy(() -> {
-                Tensor a = attentionNorm.forward(x.add(attention(x, mask)));
+                Tensor a = attentionNorm.forwardSum(x, attention(x, mask)).getFirst();
                 Tensor inner = config.activation().apply(intermediate.forward(a));
-                return outputNorm.forward(a.add(dropout.forward(output.forward(inner))));
+                return outputNorm
+                        .forwardSum(a, dropout.forward(output.forward(inner)))
+                        .getFirst();
             });
         }
 

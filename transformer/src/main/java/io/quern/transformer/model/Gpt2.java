@@ -69,15 +69,20 @@ public final class Gpt2 extends CausalLanguageModel {
                                 batch.ids().dim(1));
         Tensor tokens = wte.forward(batch.ids()).cast(positions.dtype()); // the table may be of fewer bits
         Tensor x = dropout.forward(tokens.add(positions)); // [B, T, C]
+        Tensor added = null; // x + added is what passes between blocks: the next norm adds them on its way
         for (Block block : blocks) {
             if (states != null) {
-                states.add(x);
+                states.add(added == null ? x : x.add(added));
             }
-            x = recomputes() && cache == null
-                    ? Recompute.of(x, in -> block.forward(in, batch.mask(), null))
-                    : block.forward(x, batch.mask(), cache);
+            if (recomputes() && cache == null) {
+                x = Recompute.of(x, in -> block.forward(in, batch.mask()));
+            } else {
+                List<Tensor> summands = block.forward(x, added, batch.mask(), cache);
+                x = summands.get(0);
+                added = summands.get(1);
+            }
         }
-        return lnF.forward(x);
+        return added == null ? lnF.forward(x) : lnF.forwardSum(x, added).getFirst();
     }
 
     @Override
@@ -99,10 +104,19 @@ public final class Gpt2 extends CausalLanguageModel {
             mlp = child("mlp", new FeedForward(config, init.at("mlp.")));
         }
 
-        Tensor forward(Tensor x, Tensor mask, KvCache cache) {
+        Tensor forward(Tensor x, Tensor mask) {
             return Scope.tidy(() -> {
-                Tensor a = x.add(attn.forward(ln1.forward(x), mask, cache));
-                return a.add(mlp.forward(ln2.forward(a)));
+                List<Tensor> summands = forward(x, null, mask, null);
+                return summands.get(0).add(summands.get(1));
+            });
+        }
+
+        /** Takes x + added, of which the latter may be null, and gives two summands as well. */
+        List<Tensor> forward(Tensor x, Tensor added, Tensor mask, KvCache cache) {
+            return Scope.tidy(() -> {
+                List<Tensor> first = added == null ? List.of(ln1.forward(x), x) : ln1.forwardSum(x, added);
+                List<Tensor> second = ln2.forwardSum(first.get(1), attn.forward(first.get(0), mask, cache));
+                return List.of(second.get(1), mlp.forward(second.get(0)));
             });
         }
     }

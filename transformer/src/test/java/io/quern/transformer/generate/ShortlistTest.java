@@ -41,7 +41,8 @@ class ShortlistTest extends LeakChecked {
             for (int i = 0; i < all.sequences().size(); i++) {
                 assertArrayEquals(
                         all.sequences().get(i).tokens(), few.sequences().get(i).tokens(), "sequence " + i);
-                assertEquals(all.sequences().get(i).score(), few.sequences().get(i).score());
+                assertEquals(
+                        all.sequences().get(i).score(), few.sequences().get(i).score());
             }
         }
     }
@@ -80,8 +81,13 @@ class ShortlistTest extends LeakChecked {
 
     @Test
     void itIsTakenWhereNothingElseIsNeeded() {
-        assertEquals(1, Shortlist.of(GenerationConfig.builder().build(), List.of(), VOCABULARY).size());
-        assertEquals(56, Shortlist.of(sampling().topK(40).build(), List.of(), VOCABULARY).size());
+        assertEquals(
+                1,
+                Shortlist.of(GenerationConfig.builder().build(), List.of(), VOCABULARY)
+                        .size());
+        assertEquals(
+                56,
+                Shortlist.of(sampling().topK(40).build(), List.of(), VOCABULARY).size());
         assertNotNull(Shortlist.ofBest(8, VOCABULARY));
         assertNull(Shortlist.of(sampling().topK(0).build(), List.of(), VOCABULARY));
         assertNull(Shortlist.of(sampling().topK(990).build(), List.of(), VOCABULARY));

@@ -197,9 +197,9 @@ public final class Vit extends ImageModel {
 
         Tensor forward(Tensor x) {
             return Scope.tidy(() -> {
-                Tensor a = x.add(kept(attention(before.forward(x))));
-                Tensor inner = config.activation().apply(intermediate.forward(after.forward(a)));
-                return a.add(kept(dropout.forward(output.forward(inner))));
+                List<Tensor> a = after.forwardSum(x, kept(attention(before.forward(x)))); // normed, sum
+                Tensor inner = config.activation().apply(intermediate.forward(a.get(0)));
+                return a.get(1).add(kept(dropout.forward(output.forward(inner))));
             });
         }
 
