@@ -1,5 +1,6 @@
 package io.quern.cli;
 
+import java.nio.file.Path;
 import picocli.CommandLine;
 import picocli.CommandLine.Option;
 
@@ -26,11 +27,22 @@ final class CommonOptions {
             description = "Print one JSON object a line.")
     boolean json;
 
+    @Option(
+            names = {"--jfr"},
+            paramLabel = "FILE",
+            description = "Record the run with JDK Flight Recorder: kernels, allocations, transfers, tokens, steps.")
+    private Path jfr;
+
     static boolean isVerbose(CommandLine.ParseResult parsed) {
+        return leaf(parsed).hasMatchedOption("--verbose");
+    }
+
+    /** What was parsed of the command that runs, behind those that only name it. */
+    static CommandLine.ParseResult leaf(CommandLine.ParseResult parsed) {
         CommandLine.ParseResult leaf = parsed;
         while (leaf.hasSubcommand()) {
             leaf = leaf.subcommand();
         }
-        return leaf.hasMatchedOption("--verbose");
+        return leaf;
     }
 }

@@ -73,6 +73,7 @@ public final class Main {
         line.setErr(output.errWriter());
         line.setColorScheme(CommandLine.Help.defaultColorScheme(
                 output.colours() ? CommandLine.Help.Ansi.ON : CommandLine.Help.Ansi.OFF));
+        line.setExecutionStrategy(RecordedRun::execute);
         line.setParameterExceptionHandler(Errors::usage);
         line.setExecutionExceptionHandler(Errors::failure);
         return line;

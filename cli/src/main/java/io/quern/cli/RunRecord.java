@@ -31,6 +31,7 @@ final class RunRecord implements TrainListener {
             "--verbose",
             "--quiet",
             "--json",
+            "--jfr",
             "--out",
             "--config",
             "--resume",

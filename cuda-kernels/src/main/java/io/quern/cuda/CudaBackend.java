@@ -165,6 +165,13 @@ final class CudaBackend implements Backend, Tunable {
     }
 
     @Override
+    public String kernel(Op op, Tensor[] in, Tensor[] out) {
+        synchronized (device) {
+            return op instanceof MatMul && matmul.last().equals("cublas") ? "cublas" : device.lastKernel();
+        }
+    }
+
+    @Override
     public void read(Buffer source, long byteOffset, MemorySegment target) {
         Objects.checkFromIndexSize(byteOffset, target.byteSize(), source.bytes());
         device.read(source.address() + byteOffset, target);

@@ -6,6 +6,7 @@ import io.quern.tensor.op.Update;
 import io.quern.tensor.op.View;
 import io.quern.tensor.spi.Backend;
 import io.quern.tensor.spi.Buffer;
+import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /**
@@ -44,11 +45,7 @@ final class Engine {
             for (int i = 0; i < out.length; i++) {
                 out[i] = allocate(backend, specs.get(i), op);
             }
-            if (op instanceof CustomOp custom) {
-                custom.runOnHost(in, out);
-            } else {
-                backend.run(op, in, out);
-            }
+            launch(backend, op, in, out);
             OpTrace.Listener listener = OpTrace.listener();
             if (listener != null) {
                 OpTrace.tell(listener, op, in, out);
@@ -70,6 +67,18 @@ final class Engine {
             tape.record(op, out);
         }
         return out;
+    }
+
+    private static void launch(Backend backend, Op op, Tensor[] in, Tensor[] out) {
+        KernelEvent event = Jfr.isOn() ? KernelEvent.start() : null;
+        if (op instanceof CustomOp custom) {
+            custom.runOnHost(in, out);
+        } else {
+            backend.run(op, in, out);
+        }
+        if (event != null) {
+            event.finish(backend, op, in, out);
+        }
     }
 
     private static void refuseReadOnly(Update op, List<Tensor> inputs) {
@@ -116,9 +125,12 @@ final class Engine {
 
     /** @param purpose the operation that has this result, the tensor that this is a copy of, or null; for errors */
     static Tensor allocate(Backend backend, Op.Spec spec, Object purpose) {
+        AllocationEvent event = Jfr.isOn() ? AllocationEvent.start() : null;
+        long bytes;
         Buffer buffer;
         try {
-            buffer = backend.allocate(spec.dtype().bytes(spec.shape()));
+            bytes = spec.dtype().bytes(spec.shape());
+            buffer = backend.allocate(bytes);
         } catch (TensorException e) {
             String what = switch (purpose) {
                 case Op op -> "the result of " + op.name() + ", ";
@@ -127,14 +139,35 @@ final class Engine {
             };
             throw new TensorException(what + spec.dtype() + " " + spec.shape() + ": " + e.getMessage(), e);
         }
+        if (event != null) {
+            event.finish(backend, bytes, purpose);
+        }
         Scope.adopt(buffer);
         return new Tensor(buffer, spec.dtype(), spec.shape(), 0, spec.shape().strides());
+    }
+
+    /** Copies from a device into host memory. */
+    static void read(Buffer source, long byteOffset, MemorySegment target) {
+        TransferEvent event = Jfr.isOn() ? TransferEvent.start() : null;
+        source.backend().read(source, byteOffset, target);
+        if (event != null) {
+            event.finish(source.backend().device(), true, target.byteSize());
+        }
+    }
+
+    /** Copies from host memory to the start of a buffer. */
+    static void write(MemorySegment source, Buffer target) {
+        TransferEvent event = Jfr.isOn() ? TransferEvent.start() : null;
+        target.backend().write(source, target, 0);
+        if (event != null) {
+            event.finish(target.backend().device(), false, source.byteSize());
+        }
     }
 
     private static Tensor pack(Tensor t, Backend backend) {
         Op.Spec spec = new Op.Spec(t.shape(), t.dtype());
         Tensor packed = allocate(backend, spec, t);
-        backend.run(new io.quern.tensor.op.Index.Pack(t), new Tensor[] {t}, new Tensor[] {packed});
+        launch(backend, new io.quern.tensor.op.Index.Pack(t), new Tensor[] {t}, new Tensor[] {packed});
         return packed;
     }
 

@@ -107,7 +107,7 @@ public final class Tensor implements AutoCloseable {
                     dtype + " " + shape + " takes " + bytes + " bytes, but there are " + values.byteSize());
         }
         Tensor t = empty(device, dtype, shape);
-        device.backend().write(values, t.buffer, 0);
+        Engine.write(values, t.buffer);
         return t;
     }
 
@@ -375,7 +375,7 @@ public final class Tensor implements AutoCloseable {
             throw new TensorException(describe() + " does not fit into " + target.byteSize() + " bytes of host memory");
         }
         if (packed) {
-            buffer.backend().read(buffer, dtype.bytes(offset), target);
+            Engine.read(buffer, dtype.bytes(offset), target);
         } else {
             Tensor p = Tape.noGrad(this::copy);
             p.readInto(target);
@@ -392,11 +392,11 @@ public final class Tensor implements AutoCloseable {
         if (device.equals(Device.CPU)) {
             readInto(t.data());
         } else if (device().equals(Device.CPU) && packed) {
-            device.backend().write(data(), t.buffer, 0);
+            Engine.write(data(), t.buffer);
         } else {
             try (Tensor host = empty(Device.CPU, dtype, shape)) {
                 readInto(host.data());
-                device.backend().write(host.data(), t.buffer, 0);
+                Engine.write(host.data(), t.buffer);
             }
         }
         return t;

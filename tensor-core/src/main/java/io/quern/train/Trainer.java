@@ -2,6 +2,7 @@ package io.quern.train;
 
 import io.quern.nn.Module;
 import io.quern.nn.TrainingMode;
+import io.quern.tensor.Jfr;
 import io.quern.tensor.Scope;
 import io.quern.tensor.Tape;
 import io.quern.tensor.Tensor;
@@ -313,10 +314,14 @@ public final class Trainer<B> {
 
     private void advance(Backend backend) throws IOException {
         double lr = schedule.at(step);
+        StepEvent event = Jfr.isOn() ? StepEvent.start() : null;
         long before = System.nanoTime();
         Updater.Update update = Scope.run(() -> updater.update(step, batchesTaken, lr));
         double stepSeconds = (System.nanoTime() - before) / 1e9;
         step++;
+        if (event != null) {
+            event.finish(step, update, lr, data.unit());
+        }
         batchesTaken += updater.accumulation;
         lastLoss = update.loss();
         if (average != null) {

@@ -34,6 +34,7 @@ public final class CudaDevice {
     private final Launch launch;
     private final Driver driver;
     private Cublas cublas;
+    private String lastKernel = "";
 
     CudaDevice(int index, Driver driver) {
         this.driver = driver;
@@ -129,6 +130,7 @@ public final class CudaDevice {
 
     /** Begins a launch; see {@link Launch}. */
     public Launch launch(String kernel) {
+        lastKernel = kernel;
         return launch.begin(modules.function(kernel), kernel);
     }
 
@@ -145,6 +147,11 @@ public final class CudaDevice {
     /** The SHA-256 of the sources of the kernels. */
     public String kernelsHash() {
         return modules.sourcesHash();
+    }
+
+    /** The kernel that a launch was last begun of; the caller holds the monitor. */
+    public String lastKernel() {
+        return lastKernel;
     }
 
     /** cuBLAS on this device's stream, or null if it was not found. */

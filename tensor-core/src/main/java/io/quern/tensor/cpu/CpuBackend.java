@@ -40,6 +40,11 @@ final class CpuBackend implements Backend {
     }
 
     @Override
+    public String kernel(Op op, Tensor[] in, Tensor[] out) {
+        return kernels.kernel(op, in, out);
+    }
+
+    @Override
     public void read(Buffer source, long byteOffset, MemorySegment target) {
         check(source, byteOffset, target);
         MemorySegment.copy(OffHeap.ALL, source.address() + byteOffset, target, 0, target.byteSize());

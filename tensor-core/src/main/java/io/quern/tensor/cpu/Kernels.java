@@ -9,6 +9,9 @@ interface Kernels {
     /** As {@link io.quern.tensor.spi.Backend#run}. */
     void run(Op op, Tensor[] in, Tensor[] out);
 
+    /** As {@link io.quern.tensor.spi.Backend#kernel}. */
+    String kernel(Op op, Tensor[] in, Tensor[] out);
+
     /** What these kernels are, for people. */
     String description();
 

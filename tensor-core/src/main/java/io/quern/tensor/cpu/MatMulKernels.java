@@ -101,7 +101,7 @@ final class MatMulKernels {
     }
 
     /** Whether all rows of a lie at one distance and meet the same matrix b. */
-    private static boolean oneMatrix(Tensor a, Tensor b, Tensor out) {
+    static boolean oneMatrix(Tensor a, Tensor b, Tensor out) {
         for (int i = 0; i < b.shape().rank() - 2; i++) {
             if (b.dim(i) != 1) {
                 return false;
@@ -149,11 +149,11 @@ final class MatMulKernels {
     }
 
     /** The stride of rows; where there is one row, any will do. */
-    private static long row(Tensor t) {
+    static long row(Tensor t) {
         return t.dim(-2) == 1 ? 1 : t.stride(-2);
     }
 
-    private static long column(Tensor t) {
+    static long column(Tensor t) {
         return t.dim(-1) == 1 ? 1 : t.stride(-1);
     }
 }

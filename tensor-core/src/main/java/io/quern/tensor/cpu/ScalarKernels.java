@@ -51,6 +51,11 @@ final class ScalarKernels implements Kernels {
     }
 
     @Override
+    public String kernel(Op op, Tensor[] in, Tensor[] out) {
+        return "scalar";
+    }
+
+    @Override
     public String description() {
         return description;
     }

@@ -152,6 +152,11 @@ final class VectorKernels implements Kernels {
     }
 
     @Override
+    public String kernel(Op op, Tensor[] in, Tensor[] out) {
+        return KernelNames.of(op, in, out);
+    }
+
+    @Override
     public String description() {
         return "Vector API kernels, " + Lanes.F.vectorBitSize() + " bits, " + Workers.threads() + " threads";
     }

@@ -26,6 +26,14 @@ public interface Backend {
      */
     void run(Op op, Tensor[] in, Tensor[] out);
 
+    /**
+     * Names the kernel for an operation on these operands, for recordings: asked right after {@link #run}, which may also
+     * have kept it.
+     */
+    default String kernel(Op op, Tensor[] in, Tensor[] out) {
+        return "";
+    }
+
     /** Copies from the device into host memory and returns when the bytes are there. */
     void read(Buffer source, long byteOffset, MemorySegment target);
 

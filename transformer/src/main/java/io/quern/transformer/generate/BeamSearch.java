@@ -1,5 +1,6 @@
 package io.quern.transformer.generate;
 
+import io.quern.tensor.Jfr;
 import io.quern.tensor.TensorException;
 import io.quern.transformer.CausalLanguageModel;
 import io.quern.transformer.text.Tokenizer;
@@ -83,17 +84,23 @@ final class BeamSearch {
 
     GenerationResult run() {
         try (DecodingSession session = new DecodingSession(model, width, true, shortlist)) {
+            TokenEvent event = Jfr.isOn() ? TokenEvent.start() : null;
             boolean cancelled = !session.prefill(prompt, limit, cancellation);
             int[] parents = new int[width];
             int[] tokens = new int[width];
             while (!cancelled) {
+                int working = running;
                 findCandidates(session);
                 divide(parents, tokens);
+                if (event != null) {
+                    event.finish(prompt.length + length - 1, working, length == 1 ? prompt.length : 0);
+                }
                 if (isOver()) {
                     break;
                 }
                 cancelled = cancellation.isRequested();
                 if (!cancelled) {
+                    event = Jfr.isOn() ? TokenEvent.start() : null;
                     session.step(java.util.Arrays.copyOf(parents, running), java.util.Arrays.copyOf(tokens, running));
                 }
             }

@@ -1,5 +1,6 @@
 package io.quern.transformer.generate;
 
+import io.quern.tensor.Jfr;
 import io.quern.tensor.Rng;
 import io.quern.tensor.TensorException;
 import io.quern.transformer.CausalLanguageModel;
@@ -62,10 +63,16 @@ final class Continuation {
     GenerationResult run() {
         try (DecodingSession session = new DecodingSession(model, all.size(), false, shortlist)) {
             List<Growing> active = all;
+            TokenEvent event = Jfr.isOn() ? TokenEvent.start() : null;
             if (session.prefill(prompt, limit, cancellation)) {
                 int[] rows = new int[active.size()];
                 active = grow(session, active, rows);
+                if (event != null) {
+                    event.finish(prompt.length, rows.length, prompt.length);
+                }
+                int position = prompt.length;
                 while (!active.isEmpty() && !cancellation.isRequested()) {
+                    event = Jfr.isOn() ? TokenEvent.start() : null;
                     int[] parents = new int[active.size()];
                     int[] tokens = new int[active.size()];
                     for (int i = 0; i < tokens.length; i++) {
@@ -76,6 +83,10 @@ final class Continuation {
                     }
                     session.step(parents, tokens);
                     active = grow(session, active, rows);
+                    position++;
+                    if (event != null) {
+                        event.finish(position, tokens.length, 0);
+                    }
                 }
             }
             active.forEach(g -> finish(g, FinishReason.CANCELLED));

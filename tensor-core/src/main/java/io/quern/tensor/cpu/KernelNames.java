@@ -1,0 +1,57 @@
+package io.quern.tensor.cpu;
+
+import io.quern.tensor.DType;
+import io.quern.tensor.Tensor;
+import io.quern.tensor.op.CustomOp;
+import io.quern.tensor.op.Elementwise;
+import io.quern.tensor.op.Index;
+import io.quern.tensor.op.MatMul;
+import io.quern.tensor.op.Op;
+import io.quern.tensor.op.Update;
+
+/** What {@link VectorKernels} and {@link Gemm} choose for an operation, in words for recordings. */
+final class KernelNames {
+    private KernelNames() {}
+
+    static String of(Op op, Tensor[] in, Tensor[] out) {
+        DType first = first(in);
+        return switch (op) {
+            case CustomOp c -> "custom";
+            case MatMul m when first != DType.F64 -> product(in[0], in[1], out[0]);
+            case Elementwise.Cast c -> vectors();
+            case Index.EmbeddingGrad e -> first == DType.F64 ? "scalar" : vectors();
+            case Index i -> "copy";
+            case Update.Assign a -> "copy";
+            case Update.Fill f -> "copy";
+            case Elementwise.Where w -> first == DType.F64 ? "scalar" : vectors();
+            default -> first == DType.F64 || first == DType.I32 ? "scalar" : vectors();
+        };
+    }
+
+    private static String vectors() {
+        return "vectors of " + Lanes.F.vectorBitSize() + " bits";
+    }
+
+    private static String product(Tensor a, Tensor b, Tensor out) {
+        if (out.size() == 0) {
+            return "none";
+        }
+        long rows = MatMulKernels.oneMatrix(a, b, out) ? out.size() / out.dim(-1) : a.dim(-2);
+        boolean alongK = MatMulKernels.row(b) == 1;
+        boolean alongN = MatMulKernels.column(b) == 1;
+        if (rows <= Gemv.ROWS && a.dim(-1) > 0 && (alongK || alongN)) {
+            return alongK && (!alongN || out.dim(-1) == 1) ? "gemv, rows" : "gemv, columns";
+        }
+        return "gemm, " + vectors();
+    }
+
+    /** Of the first operand with fractions, in which kernels compute; I32 if there is none. */
+    private static DType first(Tensor[] in) {
+        for (Tensor t : in) {
+            if (t != null && t.dtype().isFloating()) {
+                return t.dtype();
+            }
+        }
+        return DType.I32;
+    }
+}
