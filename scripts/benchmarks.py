@@ -21,6 +21,8 @@ import sys
 import tempfile
 import time
 
+from shapes import PRODUCTS, WEIGHTS
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 QUERN = ROOT / "quern"
 PEERS = ROOT / "scripts" / "peers.py"
@@ -156,9 +158,10 @@ def contestants(folder):
     model = checkpoint if checkpoint.exists() else "gpt2"
     onnx = "onnxruntime" in versions
     jobs = []
+    shapes = ",".join([f"{m}x{k}x{n}" for m, k, n in PRODUCTS] + [f"1x{k}x{n}" for k, n in WEIGHTS])
     for count in sorted({1, threads}):
-        job = {"Quern": lambda count=count: quern("bench", "kernels", "--op", "matmul,gemv", "--quick", "--json", "--threads",
-                                                  count, measure=kernel_rates)}
+        job = {"Quern": lambda count=count: quern("bench", "kernels", "--shape", shapes, "--quick", "--json", "--threads", count,
+                                                  measure=kernel_rates)}
         for peer in peers:
             job[peer.name] = lambda peer=peer, count=count: peer("kernels", "torch", count=count)
         if onnx:

@@ -18,8 +18,8 @@ import subprocess
 import sys
 import time
 
-PRODUCTS = [(1024, 1024, 1024), (512, 768, 2304), (512, 768, 3072), (512, 3072, 768), (512, 768, 50257)]
-WEIGHTS = [(768, 2304), (768, 3072), (3072, 768), (768, 50257)]
+from shapes import PRODUCTS, WEIGHTS
+
 COLD = 256 << 20  # bytes of weights that no cache holds
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -39,9 +39,10 @@ final class BenchKernelsCommand implements Callable<Integer> {
 
     @Option(
             names = {"--shape"},
-            paramLabel = "MxKxN",
-            description = "One product of these sizes instead; with M = 1 a product with a vector.")
-    private String shape;
+            paramLabel = "MxKxN[,MxKxN]",
+            split = ",",
+            description = "Products of these sizes instead; with M = 1 a product with a vector.")
+    private List<String> shapes;
 
     @Option(
             names = {"--dtype"},
@@ -148,23 +149,13 @@ final class BenchKernelsCommand implements Callable<Integer> {
     }
 
     private List<KernelCases.Case> cases(KernelCases all) {
-        List<KernelCases.Case> chosen;
-        if (shape == null) {
-            chosen = all.all();
-        } else {
-            Matcher m = SHAPE.matcher(shape);
-            if (!m.matches()) {
-                throw new Errors.UsageException("--shape must be three sizes such as 512x768x2304, not " + shape);
-            }
-            int[] s = new int[3];
-            for (int i = 0; i < 3; i++) {
-                s[i] = Integer.parseInt(m.group(i + 1));
-                if (s[i] == 0) {
-                    throw new Errors.UsageException("--shape: sizes must be 1 or more");
-                }
-            }
-            chosen = all.products(s[0], s[1], s[2]);
-        }
+        List<KernelCases.Case> chosen =
+                shapes == null
+                        ? all.all()
+                        : shapes.stream()
+                                .distinct()
+                                .flatMap(s -> products(all, s).stream())
+                                .toList();
         List<KernelCases.Case> left =
                 chosen.stream().filter(c -> ops == null || ops.contains(c.op())).toList();
         if (left.isEmpty()) {
@@ -172,5 +163,20 @@ final class BenchKernelsCommand implements Callable<Integer> {
                     + chosen.stream().map(KernelCases.Case::op).distinct().toList());
         }
         return left;
+    }
+
+    private static List<KernelCases.Case> products(KernelCases all, String shape) {
+        Matcher m = SHAPE.matcher(shape);
+        if (!m.matches()) {
+            throw new Errors.UsageException("--shape must be three sizes such as 512x768x2304, not " + shape);
+        }
+        int[] s = new int[3];
+        for (int i = 0; i < 3; i++) {
+            s[i] = Integer.parseInt(m.group(i + 1));
+            if (s[i] == 0) {
+                throw new Errors.UsageException("--shape: sizes must be 1 or more");
+            }
+        }
+        return all.products(s[0], s[1], s[2]);
     }
 }
