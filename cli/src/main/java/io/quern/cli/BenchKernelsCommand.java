@@ -149,13 +149,12 @@ final class BenchKernelsCommand implements Callable<Integer> {
     }
 
     private List<KernelCases.Case> cases(KernelCases all) {
-        List<KernelCases.Case> chosen =
-                shapes == null
-                        ? all.all()
-                        : shapes.stream()
-                                .distinct()
-                                .flatMap(s -> products(all, s).stream())
-                                .toList();
+        List<KernelCases.Case> chosen = shapes == null
+                ? all.all()
+                : shapes.stream()
+                        .distinct()
+                        .flatMap(s -> products(all, s).stream())
+                        .toList();
         List<KernelCases.Case> left =
                 chosen.stream().filter(c -> ops == null || ops.contains(c.op())).toList();
         if (left.isEmpty()) {

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.text.ParseException;
+import java.util.List;
 import jdk.jfr.Configuration;
 import jdk.jfr.Recording;
 import jdk.jfr.RecordingState;
@@ -18,13 +19,14 @@ final class CommandRecording implements AutoCloseable {
     /** What is kept; older events go first. */
     private static final long MOST_BYTES = 1L << 30;
 
+    private static final List<String> EVENTS = List.of("Kernel", "Allocation", "Transfer", "Token", "Step");
+
     private static final long PATIENCE_MILLIS = 10_000;
 
     private final Path file;
     private final Path temporary;
     private final Recording recording;
     private final Thread hook = new Thread(this::finishOnExit, "quern-jfr");
-    private boolean finished;
 
     private CommandRecording(Path file, Path temporary, Recording recording) {
         this.file = file;
@@ -53,6 +55,7 @@ final class CommandRecording implements AutoCloseable {
         }
         Recording recording = new Recording(Configuration.getConfiguration("default"));
         recording.setName(name);
+        EVENTS.forEach(e -> recording.enable("io.quern." + e).withoutThreshold());
         recording.setMaxSize(MOST_BYTES);
         recording.setDestination(temporary);
         // On Ctrl-C the recorder goes down beside our own hooks, and must not take the events with it.
@@ -69,29 +72,28 @@ final class CommandRecording implements AutoCloseable {
         try {
             Runtime.getRuntime().removeShutdownHook(hook);
         } catch (IllegalStateException e) {
-            // the JVM is going down already, and the hook writes the file or has done so
+            return; // the JVM is going down, and the hook sees to the file
         }
+        recording.stop(); // which writes to the destination and closes
         finish();
     }
 
+    /** Flight Recorder writes in a hook of its own; stopping it here as well would have it delete what it has not written. */
     private void finishOnExit() {
+        long end = System.currentTimeMillis() + PATIENCE_MILLIS;
         try {
+            while (recording.getState() != RecordingState.CLOSED && System.currentTimeMillis() < end) {
+                Thread.sleep(5);
+            }
             finish();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         } catch (IOException e) {
             System.err.println("quern: " + e.getMessage());
         }
     }
 
-    private synchronized void finish() throws IOException {
-        if (finished) {
-            return;
-        }
-        finished = true;
-        try {
-            recording.stop(); // which writes to the destination and closes
-        } catch (IllegalStateException e) {
-            awaitClosed();
-        }
+    private void finish() throws IOException {
         try {
             if (recording.getState() != RecordingState.CLOSED || Files.size(temporary) == 0) {
                 throw new IOException("--jfr: the recording could not be written to " + file);
@@ -99,18 +101,6 @@ final class CommandRecording implements AutoCloseable {
             move();
         } finally {
             Files.deleteIfExists(temporary);
-        }
-    }
-
-    /** Flight Recorder's own hook was quicker and is writing. */
-    private void awaitClosed() {
-        long end = System.currentTimeMillis() + PATIENCE_MILLIS;
-        try {
-            while (recording.getState() != RecordingState.CLOSED && System.currentTimeMillis() < end) {
-                Thread.sleep(5);
-            }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
         }
     }
 

@@ -20,7 +20,8 @@ class StepEventTest extends LeakChecked {
         List<RecordedEvent> events = Recorded.events("Step", () -> {
             try (Models.Line model = new Models.Line(2);
                     AdamW optimizer = new AdamW(ParamGroup.all(model, 0), 0.9, 0.999, 1e-8)) {
-                Models.Rows rows = new Models.Rows(new float[] {1, 2, 3, 4, 5, 6, 7, 8}, 2, new float[] {1, 2, 3, 4}, 1);
+                Models.Rows rows =
+                        new Models.Rows(new float[] {1, 2, 3, 4, 5, 6, 7, 8}, 2, new float[] {1, 2, 3, 4}, 1);
                 Trainer.of(model, model::loss, rows, optimizer, Schedule.constant(0.1))
                         .steps(3)
                         .listen(e -> {

@@ -10,7 +10,9 @@ interface Kernels {
     void run(Op op, Tensor[] in, Tensor[] out);
 
     /** As {@link io.quern.tensor.spi.Backend#kernel}. */
-    String kernel(Op op, Tensor[] in, Tensor[] out);
+    default String kernel(Op op, Tensor[] in, Tensor[] out) {
+        return "";
+    }
 
     /** What these kernels are, for people. */
     String description();

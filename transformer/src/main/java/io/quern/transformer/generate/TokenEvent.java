@@ -12,7 +12,8 @@ import jdk.jfr.StackTrace;
 @Name("io.quern.Token")
 @Label("Token")
 @Category({"Quern", "Decoding"})
-@Description("A step of decoding: the model's run and the choice of a token for every sequence; the first has the prompt")
+@Description(
+        "A step of decoding: the model's run and the choice of a token for every sequence; the first has the prompt")
 @StackTrace(false)
 final class TokenEvent extends Event {
     @Label("Position")
