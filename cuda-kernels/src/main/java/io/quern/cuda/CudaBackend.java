@@ -167,7 +167,7 @@ final class CudaBackend implements Backend, Tunable {
     @Override
     public String kernel(Op op, Tensor[] in, Tensor[] out) {
         synchronized (device) {
-            return op instanceof MatMul && matmul.last().equals("cublas") ? "cublas" : device.lastKernel();
+            return op instanceof MatMul && chooser.last().equals("cublas") ? "cublas" : device.lastKernel();
         }
     }
 
