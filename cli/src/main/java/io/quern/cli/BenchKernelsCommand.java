@@ -125,7 +125,7 @@ final class BenchKernelsCommand implements Callable<Integer> {
     private List<BenchRow> variants(Device device, Tunable tunable, List<KernelCases.Case> cases) {
         KernelVariants variants = new KernelVariants(device, tunable, quick, output);
         List<KernelCases.Case> all = new ArrayList<>(cases);
-        if (save && shape == null && (ops == null || ops.contains("matmul"))) {
+        if (save && shapes == null && (ops == null || ops.contains("matmul"))) {
             all.addAll(variants.products(dtype));
         }
         return variants.measure(all);
