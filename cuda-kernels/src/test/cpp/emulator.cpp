@@ -67,17 +67,23 @@ const std::vector<size_t> &emu_parameters(void *function) {
 
 typedef unsigned long long Address;
 
+// What another driver or card would say, for tests of what is then said to people.
+static int setting(const char *name, int usual) {
+    const char *value = getenv(name);
+    return value == nullptr ? usual : atoi(value);
+}
+
 API cuInit(unsigned) {
-    return SUCCESS;
+    return setting("QUERN_EMU_INIT", SUCCESS);
 }
 
 API cuDriverGetVersion(int *version) {
-    *version = 12000;
+    *version = setting("QUERN_EMU_VERSION", 12000);
     return SUCCESS;
 }
 
 API cuDeviceGetCount(int *count) {
-    *count = 1;
+    *count = setting("QUERN_EMU_CARDS", 1);
     return SUCCESS;
 }
 
@@ -97,7 +103,7 @@ API cuDeviceTotalMem_v2(size_t *bytes, int) {
 }
 
 API cuDeviceGetAttribute(int *value, int attribute, int) {
-    *value = attribute == 75 ? 8 : attribute == 76 ? 0 : attribute == 16 ? 4 : 1;
+    *value = attribute == 75 ? setting("QUERN_EMU_CAPABILITY", 8) : attribute == 76 ? 0 : attribute == 16 ? 4 : 1;
     return SUCCESS;
 }
 
@@ -214,6 +220,10 @@ API cuStreamSynchronize(void *) {
 API cuModuleLoadData(void **module, const void *image) {
     NEEDS_CONTEXT
     GUARDED
+    int refused = setting("QUERN_EMU_PTX", SUCCESS);
+    if (refused != SUCCESS) {
+        return refused;
+    }
     std::string ptx((const char *)image);
     auto *functions = new std::map<std::string, Function *>();
     for (size_t at = ptx.find(".entry "); at != std::string::npos; at = ptx.find(".entry ", at + 1)) {
@@ -263,6 +273,8 @@ API cuGetErrorName(int error, const char **name) {
         case INVALID_DEVICE: *name = "CUDA_ERROR_INVALID_DEVICE"; break;
         case INVALID_CONTEXT: *name = "CUDA_ERROR_INVALID_CONTEXT"; break;
         case INVALID_PTX: *name = "CUDA_ERROR_INVALID_PTX"; break;
+        case 100: *name = "CUDA_ERROR_NO_DEVICE"; break;
+        case 222: *name = "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"; break;
         case NOT_FOUND: *name = "CUDA_ERROR_NOT_FOUND"; break;
         case ILLEGAL_ADDRESS: *name = "CUDA_ERROR_ILLEGAL_ADDRESS"; break;
         case MISALIGNED_ADDRESS: *name = "CUDA_ERROR_MISALIGNED_ADDRESS"; break;

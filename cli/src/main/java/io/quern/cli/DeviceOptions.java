@@ -36,19 +36,20 @@ final class DeviceOptions {
             System.setProperty("quern.threads", Integer.toString(threads));
         }
         Device chosen = device.equals("auto") ? Device.CPU : Device.parse(device);
-        if (gemm != null) {
-            if (!gemm.matches("auto|cublas|own|own:.+")) {
-                throw new Errors.UsageException("--gemm is auto, cublas, own or own:NAME, not '" + gemm + "'");
-            }
-            if (!(chosen.backend() instanceof Tunable tunable)) {
-                throw new Errors.UsageException(
-                        "--gemm is for devices with several kernels for a product, such as cuda, not for " + chosen);
-            }
+        if (gemm != null && !gemm.matches("auto|cublas|own|own:.+")) {
+            throw new Errors.UsageException("--gemm is auto, cublas, own or own:NAME, not '" + gemm + "'");
+        }
+        if (chosen.backend() instanceof Tunable tunable) {
+            // Without the option too: an earlier command of this process may have had it.
             tunable.choose(gemm);
+        } else if (gemm != null) {
+            throw new Errors.UsageException(
+                    "--gemm is for devices with several kernels for a product, such as cuda, not for " + chosen);
         }
         String description = chosen.backend().description();
         if (verbose) {
             output.note("device: " + chosen + (device.equals("auto") ? " (auto)" : "") + ", " + description);
+            output.atEnd(() -> output.note("memory on " + chosen + ": " + MemoryReport.line(chosen)));
         }
         return chosen;
     }

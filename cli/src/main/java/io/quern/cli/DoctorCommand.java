@@ -40,6 +40,10 @@ final class DoctorCommand implements Callable<Integer> {
         report.put("machine", machine());
         report.put("devices", devices());
         report.put("kernel_choices", kernelChoices());
+        if (common.verbose) {
+            report.put("search", search());
+            report.put("memory", memoryOfDevices());
+        }
         report.put("models", models());
         if (common.json) {
             output.json(report);
@@ -124,6 +128,29 @@ final class DoctorCommand implements Callable<Integer> {
                 if (new Device(p.kind(), 0).backend() instanceof Tunable tunable) {
                     m.put(p.kind(), tunable.table());
                 }
+            } catch (TensorException e) {
+                // The list of devices says why.
+            }
+        }
+        return m;
+    }
+
+    /** By kind of device what was looked for and what was found. */
+    private static Map<String, Object> search() {
+        Map<String, Object> m = new LinkedHashMap<>();
+        for (BackendProvider p : ServiceLoader.load(BackendProvider.class)) {
+            if (!p.search().isEmpty()) {
+                m.put(p.kind(), p.search());
+            }
+        }
+        return m;
+    }
+
+    private static Map<String, Object> memoryOfDevices() {
+        Map<String, Object> m = new LinkedHashMap<>();
+        for (BackendProvider p : ServiceLoader.load(BackendProvider.class)) {
+            try {
+                m.put(p.kind(), MemoryReport.lines(new Device(p.kind(), 0)));
             } catch (TensorException e) {
                 // The list of devices says why.
             }

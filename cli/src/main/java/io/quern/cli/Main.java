@@ -53,7 +53,11 @@ public final class Main {
 
     /** Runs a command; gives the exit code. */
     static int execute(Output output, String... args) {
-        return commandLine(output, args.length == 0 ? "" : args[0]).execute(args);
+        try {
+            return commandLine(output, args.length == 0 ? "" : args[0]).execute(args);
+        } finally {
+            output.end();
+        }
     }
 
     /**

@@ -10,6 +10,8 @@ import java.io.OutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
 
 /** The streams of a command: the answer on stdout, everything else on stderr, both UTF-8. */
 final class Output {
@@ -17,6 +19,7 @@ final class Output {
     private final PrintStream out;
     private final PrintStream err;
     private final boolean terminal;
+    private final List<Runnable> atEnd = new ArrayList<>();
 
     /** The streams of the process. */
     Output(InputStream in) {
@@ -90,6 +93,17 @@ final class Output {
         err.print(text);
         err.print('\n');
         err.flush();
+    }
+
+    /** Something to say when the command has ended, well or not. */
+    void atEnd(Runnable work) {
+        atEnd.add(work);
+    }
+
+    /** The command has ended. */
+    void end() {
+        atEnd.forEach(Runnable::run);
+        atEnd.clear();
     }
 
     PrintStream err() {

@@ -31,7 +31,7 @@ class KernelTableCommandTest {
     @Test
     void theNextProcessTakesWhatWasSaved() throws Exception {
         Path table = folder.resolve("table.json");
-        List<String> properties = List.of("quern.cuda.table=" + table);
+        List<String> properties = List.of("quern.cuda.table=" + table, "quern.cuda.pool=on");
         EmulatedCommands.Run bench = EmulatedCommands.run(
                         properties,
                         List.of(words(
@@ -63,6 +63,8 @@ class KernelTableCommandTest {
                                 data.toString(),
                                 "--out",
                                 out.toString()),
+                        words("generate -p x -n 1 --device cuda -v"),
+                        words("doctor -v"),
                         words("generate -p x -n 1 --device cuda --gemm own:mma128"),
                         words("generate -p x -n 1 --device cuda --gemm fastest"),
                         words("bench kernels --device cuda --shape 16x32x24 --dtype f32 --quick --gemm cublas"
@@ -79,13 +81,21 @@ class KernelTableCommandTest {
         assertFalse(taken.isEmpty());
         taken.forEach((shapes, kernels) -> assertFalse(kernels.toString().contains("cublas"), shapes + ": " + kernels));
         assertEquals("own", Receipt.read(out).get("options").get("gemm").asText());
-        assertFails(1, runs.get(3), "mma128 was asked for (--gemm own:mma128) and cannot do F32");
-        assertFails(2, runs.get(4), "--gemm is auto, cublas, own or own:NAME, not 'fastest'");
         assertTrue(
-                runs.get(5).json().stream()
+                runs.get(3).err().matches("(?s).*memory on cuda: peak [0-9.]+ MiB, live .* times\n"),
+                runs.get(3).err());
+        String doctor = runs.get(4).out();
+        assertTrue(doctor.contains("search\n  cuda               libcuda: "), doctor);
+        assertTrue(doctor.contains("libcuda.so.1 (looked at quern.cuda.driver="), doctor);
+        assertTrue(doctor.matches("(?s).*memory\n  cpu .*\n  cuda               peak .*buffers of .*"), doctor);
+        assertTrue(doctor.contains("matrix products: the fastest by the table, else cuBLAS"), doctor);
+        assertFails(1, runs.get(5), "mma128 was asked for (--gemm own:mma128) and cannot do F32");
+        assertFails(2, runs.get(6), "--gemm is auto, cublas, own or own:NAME, not 'fastest'");
+        assertTrue(
+                runs.get(7).json().stream()
                         .anyMatch(
                                 n -> n.path("impl").asText().contains("matrix products: cuBLAS; a table of 3 classes")),
-                runs.get(5).out());
+                runs.get(7).out());
     }
 
     private static void assertFails(int code, EmulatedCommands.Run run, String message) {

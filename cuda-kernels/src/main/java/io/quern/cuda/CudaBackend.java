@@ -21,6 +21,7 @@ import io.quern.tensor.op.View;
 import io.quern.tensor.spi.Backend;
 import io.quern.tensor.spi.Buffer;
 import io.quern.tensor.spi.MemoryStats;
+import io.quern.tensor.spi.SizeClass;
 import io.quern.tensor.spi.Tunable;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -59,7 +60,7 @@ final class CudaBackend implements Backend, Tunable {
         this.choices = new KernelChoices(device, KernelTableFile.of(device, device.kernelsHash()));
         this.chooser = new ProductChooser(
                 device.multiprocessors(), device.hasCublas(), Boolean.getBoolean("quern.cuda.tf32"), choices.table());
-        chooser.choose(System.getProperty("quern.cuda.gemm", "auto"));
+        chooser.choose(usualProducts());
         this.tuner = new KernelTuner(device, chooser, choices);
         this.matmul = new MatMulLauncher(device, chooser);
         this.norm = new NormLauncher(device);
@@ -68,6 +69,10 @@ final class CudaBackend implements Backend, Tunable {
         this.index = new IndexLauncher(device);
         this.loss = new LossLauncher(device);
         this.update = new UpdateLauncher(device);
+    }
+
+    private static String usualProducts() {
+        return System.getProperty("quern.cuda.gemm", "auto");
     }
 
     ProductChooser products() {
@@ -102,7 +107,7 @@ final class CudaBackend implements Backend, Tunable {
     @Override
     public void choose(String products) {
         synchronized (device) {
-            chooser.choose(products);
+            chooser.choose(products == null ? usualProducts() : products);
         }
     }
 
@@ -186,6 +191,11 @@ final class CudaBackend implements Backend, Tunable {
     @Override
     public MemoryStats memory() {
         return pool.stats();
+    }
+
+    @Override
+    public List<SizeClass> sizeClasses() {
+        return pool.sizeClasses();
     }
 
     @Override

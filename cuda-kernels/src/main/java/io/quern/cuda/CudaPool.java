@@ -5,15 +5,20 @@ import io.quern.tensor.TensorException;
 import io.quern.tensor.spi.Backend;
 import io.quern.tensor.spi.Buffer;
 import io.quern.tensor.spi.MemoryStats;
+import io.quern.tensor.spi.SizeClass;
+import java.util.Comparator;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
+import java.util.TreeSet;
 
 /**
  * Device memory by size class: powers of two cut into eight, so that at most an eighth is lost. Freed blocks are kept and
  * reused at once, which is safe although kernels may still read them: all work runs in order on one stream. The lowest address
  * comes first, so that a step which allocates like the one before gets the same addresses. Guarded by the monitor of the
- * device, which launchers hold while they take memory. The system property {@code quern.cuda.pool=off} gives every buffer an allocation of its own, for finding accesses out of bounds.
+ * device, which launchers hold while they take memory. The system property {@code quern.cuda.pool=off} gives every buffer an
+ * allocation of its own, for finding accesses out of bounds.
  */
 final class CudaPool {
     private static final long SMALLEST = 512;
@@ -21,6 +26,7 @@ final class CudaPool {
     private final CudaDevice device;
     private final boolean caches = !"off".equals(System.getProperty("quern.cuda.pool"));
     private final Map<Long, PriorityQueue<Long>> free = new HashMap<>();
+    private final Map<Long, Integer> inUse = new HashMap<>();
     private long live;
     private long peak;
     private long reserved;
@@ -63,6 +69,7 @@ final class CudaPool {
         synchronized (device) {
             PriorityQueue<Long> same = free.get(size);
             long address = same == null || same.isEmpty() ? obtain(size) : same.remove();
+            inUse.merge(size, 1, Integer::sum);
             live += size;
             peak = Math.max(peak, live);
             buffers++;
@@ -72,6 +79,7 @@ final class CudaPool {
 
     void giveBack(long address, long size) {
         synchronized (device) {
+            inUse.computeIfPresent(size, (s, n) -> n == 1 ? null : n - 1);
             live -= size;
             buffers--;
             if (caches) {
@@ -121,6 +129,21 @@ final class CudaPool {
     MemoryStats stats() {
         synchronized (device) {
             return new MemoryStats(live, peak, reserved, buffers, systemAllocations);
+        }
+    }
+
+    List<SizeClass> sizeClasses() {
+        synchronized (device) {
+            TreeSet<Long> sizes = new TreeSet<>(Comparator.reverseOrder());
+            sizes.addAll(inUse.keySet());
+            sizes.addAll(free.keySet());
+            return sizes.stream()
+                    .map(s -> new SizeClass(
+                            s,
+                            inUse.getOrDefault(s, 0),
+                            free.getOrDefault(s, new PriorityQueue<>()).size()))
+                    .filter(c -> c.live() + c.cached() > 0)
+                    .toList();
         }
     }
 

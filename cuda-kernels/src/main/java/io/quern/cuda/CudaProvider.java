@@ -3,12 +3,18 @@ package io.quern.cuda;
 import io.quern.cuda.driver.Driver;
 import io.quern.tensor.spi.Backend;
 import io.quern.tensor.spi.BackendProvider;
+import java.util.List;
 
 /** Opens NVIDIA cards; found through {@link java.util.ServiceLoader}. */
 public final class CudaProvider implements BackendProvider {
     @Override
     public String kind() {
         return "cuda";
+    }
+
+    @Override
+    public List<String> search() {
+        return Driver.get().search();
     }
 
     @Override

@@ -81,6 +81,10 @@ class CudaErrorTest {
                         .expand(Shape.of(1, Integer.MAX_VALUE))
                         .named("big")
                         .to(CUDA));
+        fails(
+                "Use a smaller batch or context, weights of fewer bits (--dtype bf16), end other programs on the"
+                        + " device, or use --device cpu",
+                () -> Tensor.empty(CUDA, DType.F32, Shape.of(1 << 20, 1 << 20)));
         fails(" 4194304 MiB were asked for, ", () -> Tensor.empty(CUDA, DType.F32, Shape.of(1 << 20, 1 << 20)));
         fails("tensors hold 4 MiB in 1 buffers", () -> {
             Tensor unused = Tensor.zeros(CUDA, DType.F32, Shape.of(1 << 20));

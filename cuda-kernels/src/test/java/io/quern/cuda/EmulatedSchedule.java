@@ -22,6 +22,7 @@ final class EmulatedSchedule {
 
     /** Whether the device works again after a kernel failed, which no card does. */
     static void forgive(boolean on) {
+        CatalogRun.backend().card().forgive(on);
         call("quern_emu_forgive", ValueLayout.JAVA_INT, on ? 1 : 0);
     }
 

@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -63,5 +64,38 @@ class FaultyKernelTest {
                 TensorException.class, () -> Scope.run(() -> filled(64, fault).toInts()));
         assertTrue(e.getMessage().contains("fill_b4"), e.getMessage());
         assertEquals(message, EmulatedSchedule.lastError().substring(0, message.length()));
+    }
+
+    @Test
+    void aLostDeviceSaysSoFromThenOnAndHostDataIsIntact() {
+        long buffers = CatalogRun.backend().memory().buffers();
+        EmulatedSchedule.forgive(false);
+        try (Tensor host = Tensor.of(new float[] {1, 2, 3}, 3)) {
+            String first = assertThrows(
+                            TensorException.class,
+                            () -> Scope.run(() -> {
+                                host.to(CatalogRun.CUDA);
+                                return filled(64, 1).toInts();
+                            }))
+                    .getMessage();
+            assertTrue(first.contains("kernel fill_b4 on "), first);
+            assertTrue(first.contains("CUDA_ERROR_ILLEGAL_ADDRESS (700)"), first);
+            assertTrue(first.endsWith("in this process; tensors on the CPU are intact"), first);
+            for (int i = 0; i < 2; i++) {
+                String later = assertThrows(
+                                TensorException.class,
+                                () -> Scope.run(() -> host.to(CatalogRun.CUDA).toFloats()))
+                        .getMessage();
+                assertTrue(
+                        later.contains(
+                                "device emulated device cannot be used any more in this process: kernel fill_b4 on "),
+                        later);
+            }
+            assertEquals(buffers, CatalogRun.backend().memory().buffers());
+            assertArrayEquals(
+                    new float[] {2, 4, 6}, Scope.run(() -> host.scale(2).toFloats()));
+        } finally {
+            EmulatedSchedule.forgive(true);
+        }
     }
 }

@@ -2,6 +2,7 @@ package io.quern.cuda.driver;
 
 import io.quern.tensor.TensorException;
 import java.lang.foreign.MemorySegment;
+import java.util.concurrent.atomic.AtomicLong;
 import jcuda.Pointer;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
@@ -19,6 +20,9 @@ public final class CudaDevice {
     private static final int NON_BLOCKING = 1;
     private static final int FAULT_BYTES = 32;
 
+    /** The device whose context is current, in platform threads. */
+    private static final ThreadLocal<CudaDevice> CURRENT = new ThreadLocal<>();
+
     private final CUcontext context = new CUcontext();
     private final CUstream stream = new CUstream();
     private final String name;
@@ -33,8 +37,11 @@ public final class CudaDevice {
     private final LaunchGraphs graphs;
     private final Launch launch;
     private final Driver driver;
+    private final AtomicLong entries = new AtomicLong();
     private Cublas cublas;
     private String lastKernel = "";
+    private volatile String lost;
+    private volatile boolean forgives;
 
     CudaDevice(int index, Driver driver) {
         this.driver = driver;
@@ -55,10 +62,10 @@ public final class CudaDevice {
         totalMemory = bytes[0];
         Errors.check(JCudaDriver.cuDevicePrimaryCtxRetain(context, device), "opening a context on " + name);
         enter();
-        Errors.check(JCudaDriver.cuStreamCreate(stream, NON_BLOCKING), "creating a stream");
+        check(JCudaDriver.cuStreamCreate(stream, NON_BLOCKING), "creating a stream");
         graphs = new LaunchGraphs(this, driver.symbols());
         launch = new Launch(this, graphs);
-        staging = new Staging(stream);
+        staging = new Staging(this);
         Pointer shared = hostMemory(FAULT_BYTES);
         fault = memory(shared, FAULT_BYTES).fill((byte) 0);
         CUdeviceptr mapped = new CUdeviceptr();
@@ -84,9 +91,53 @@ public final class CudaDevice {
         return MemorySegment.ofAddress(RawPointer.addressOf(p)).reinterpret(bytes);
     }
 
-    /** Makes the context current: a context belongs to a thread of the system, and a virtual thread may have moved. */
+    /**
+     * Makes the context current. It belongs to a thread of the system: a platform thread keeps it, a virtual one may have moved
+     * to a thread where another context is current.
+     *
+     * @throws TensorException if the device was lost
+     */
     void enter() {
+        if (lost != null) {
+            throw new TensorException("device " + name + " cannot be used any more in this process: " + lost
+                    + " Start the program again, with -Dquern.cuda.sync=true to find the kernel");
+        }
+        boolean virtual = Thread.currentThread().isVirtual();
+        if (!virtual && CURRENT.get() == this) {
+            return;
+        }
         Errors.check(JCudaDriver.cuCtxSetCurrent(context), "entering the context of " + name);
+        entries.incrementAndGet();
+        if (!virtual) {
+            CURRENT.set(this);
+        }
+    }
+
+    /** How often the context was made current. */
+    public long entries() {
+        return entries.get();
+    }
+
+    /**
+     * Throws unless a call succeeded, and remembers if the device was lost by it.
+     *
+     * @param what was done, such as {@code copying 12 bytes to the device}
+     */
+    void check(int result, String what) {
+        try {
+            Errors.check(result, what);
+        } catch (TensorException e) {
+            if (Errors.isLost(result) && !forgives && lost == null) {
+                lost = what + " failed: " + Errors.name(result) + ".";
+            }
+            throw e;
+        }
+    }
+
+    /** For tests on the emulated device, which can go on after a kernel failed. */
+    public synchronized void forgive(boolean on) {
+        forgives = on;
+        lost = null;
     }
 
     CUstream stream() {
@@ -172,14 +223,18 @@ public final class CudaDevice {
         if (result == Errors.OUT_OF_MEMORY) {
             return 0;
         }
-        Errors.check(result, "allocating " + bytes + " bytes on " + name);
+        check(result, "allocating " + bytes + " bytes on " + name);
         return RawPointer.addressOf(p);
     }
 
     public synchronized void free(long address) {
+        if (lost != null) {
+            // The memory is gone with the context; that must not hide the error which lost it.
+            return;
+        }
         graphs.flush();
         enter();
-        Errors.check(JCudaDriver.cuMemFree(RawPointer.device(address)), "freeing device memory");
+        check(JCudaDriver.cuMemFree(RawPointer.device(address)), "freeing device memory");
     }
 
     /** Bytes that the device has left. */
@@ -187,7 +242,7 @@ public final class CudaDevice {
         enter();
         long[] free = new long[1];
         long[] total = new long[1];
-        Errors.check(JCudaDriver.cuMemGetInfo(free, total), "reading free memory");
+        check(JCudaDriver.cuMemGetInfo(free, total), "reading free memory");
         return free[0];
     }
 
@@ -215,7 +270,7 @@ public final class CudaDevice {
     public synchronized void copy(long from, long to, long bytes) {
         graphs.flush();
         enter();
-        Errors.check(
+        check(
                 JCudaDriver.cuMemcpyDtoDAsync(RawPointer.device(to), RawPointer.device(from), bytes, stream),
                 "copying " + bytes + " bytes on the device");
     }
@@ -224,7 +279,7 @@ public final class CudaDevice {
     public synchronized void clear(long address, long bytes) {
         graphs.flush();
         enter();
-        Errors.check(
+        check(
                 JCudaDriver.cuMemsetD8Async(RawPointer.device(address), (byte) 0, bytes, stream),
                 "clearing " + bytes + " bytes on the device");
     }
@@ -239,7 +294,7 @@ public final class CudaDevice {
     /** Waits for all that the driver was given. */
     void await(String what) {
         enter();
-        Errors.check(JCudaDriver.cuStreamSynchronize(stream), what);
+        check(JCudaDriver.cuStreamSynchronize(stream), what);
     }
 
     /** A product by cuBLAS, in its turn. */

@@ -67,6 +67,11 @@ public final class Driver {
                 + (cublas.isThere() ? cublas.path() : "neither 12 nor 13 was found, own kernels instead");
     }
 
+    /** What was looked for, where, and what was found: a line for each library. */
+    public List<String> search() {
+        return List.of(libcuda.describe("libcuda"), cublas.describe("cuBLAS"));
+    }
+
     boolean hasCublas() {
         return cublas.isThere();
     }

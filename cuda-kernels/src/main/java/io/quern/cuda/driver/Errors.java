@@ -28,14 +28,24 @@ final class Errors {
         }
     }
 
+    /** Whether the context is lost: every later call on it gives the same error. */
+    static boolean isLost(int result) {
+        return switch (result) {
+            // ECC error, illegal address, timeout, hardware stack and instruction errors, launch failed
+            case 214, 700, 702, 714, 715, 716, 717, 718, 719 -> true;
+            default -> false;
+        };
+    }
+
     private static String remedy(int result) {
         return switch (result) {
-            case UNSUPPORTED_PTX -> ". The driver is too old for the kernels: update it";
-            // After these the context is lost; every later call on it gives the same error.
-            case 700, 715, 716, 717, 718, 719 ->
-                ". An earlier kernel may be the cause, since they run asynchronously: -Dquern.cuda.sync=true names it."
-                        + " The device cannot be used any more in this process; tensors on the CPU are intact";
-            default -> "";
+            case UNSUPPORTED_PTX -> ". The driver is too old for the kernels: update it, or use --device cpu";
+            default ->
+                !isLost(result)
+                        ? ""
+                        : ". An earlier kernel may be the cause, since they run asynchronously: -Dquern.cuda.sync=true"
+                              + " names it. The device cannot be used any more in this process; tensors on the CPU are"
+                              + " intact";
         };
     }
 }

@@ -36,7 +36,7 @@ final class KernelModules {
             return known;
         }
         CUfunction f = new CUfunction();
-        Errors.check(
+        device.check(
                 JCudaDriver.cuModuleGetFunction(f, modules.computeIfAbsent(family(kernel), this::load), kernel),
                 "finding kernel " + kernel);
         functions.put(kernel, f);
@@ -65,7 +65,7 @@ final class KernelModules {
         device.enter();
         byte[] ptx = read(family + ".ptx.gz");
         CUmodule module = new CUmodule();
-        Errors.check(
+        device.check(
                 JCudaDriver.cuModuleLoadData(module, java.util.Arrays.copyOf(ptx, ptx.length + 1)),
                 "loading the kernels of " + family);
         return module;

@@ -59,7 +59,7 @@ public final class Launch {
         cell.shared = bytes;
         if (bytes > PLAIN_SHARED && allowed.getOrDefault(cell.function, 0) < bytes) {
             device.enter();
-            Errors.check(
+            device.check(
                     JCudaDriver.cuFuncSetAttribute(
                             cell.function, CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, bytes),
                     "giving kernel " + cell.name + " " + bytes + " bytes of shared memory");

@@ -87,7 +87,7 @@ final class LaunchCell {
         int result =
                 JCudaDriver.cuLaunchKernel(function, x, y, z, threads, 1, 1, shared, device.stream(), parameters, null);
         if (result != 0) {
-            Errors.check(result, describe());
+            device.check(result, describe());
         }
     }
 

@@ -143,7 +143,7 @@ final class LaunchGraphs {
         graphLaunches++;
         int result = api.launch(graph.exec(), RawPointer.handle(device.stream()));
         if (result != 0) {
-            Errors.check(
+            device.check(
                     result,
                     "a graph of " + n + " launches, from " + cells[0].describe() + " to " + cells[n - 1].describe());
         }

@@ -25,6 +25,11 @@ final class Libraries {
         boolean isThere() {
             return path != null;
         }
+
+        /** Such as {@code libcuda: /lib/libcuda.so.1 (looked at ...)}. */
+        String describe(String name) {
+            return name + ": " + (isThere() ? path : "not found") + " (looked at " + String.join(", ", looked) + ")";
+        }
     }
 
     /**

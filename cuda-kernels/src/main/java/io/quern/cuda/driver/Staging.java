@@ -16,6 +16,7 @@ final class Staging {
     private static final int ALIGNMENT = 64;
     private static final int NO_TIMING = 2;
 
+    private final CudaDevice device;
     private final CUstream stream;
     private final Pointer[] pointers = new Pointer[2];
     private final MemorySegment[] memory = new MemorySegment[2];
@@ -23,13 +24,14 @@ final class Staging {
     private int half;
     private long used;
 
-    Staging(CUstream stream) {
-        this.stream = stream;
+    Staging(CudaDevice device) {
+        this.device = device;
+        this.stream = device.stream();
         for (int i = 0; i < 2; i++) {
             pointers[i] = CudaDevice.hostMemory(HALF);
             memory[i] = CudaDevice.memory(pointers[i], HALF);
             done[i] = new CUevent();
-            Errors.check(JCudaDriver.cuEventCreate(done[i], NO_TIMING), "creating an event");
+            device.check(JCudaDriver.cuEventCreate(done[i], NO_TIMING), "creating an event");
         }
     }
 
@@ -40,7 +42,7 @@ final class Staging {
                 turn();
             }
             MemorySegment.copy(source, at, memory[half], used, n);
-            Errors.check(
+            device.check(
                     JCudaDriver.cuMemcpyHtoDAsync(
                             RawPointer.device(address + at), pointers[half].withByteOffset(used), n, stream),
                     "copying " + n + " bytes to the device");
@@ -51,10 +53,10 @@ final class Staging {
 
     /** Goes on with the other half, once what was copied from it is there. */
     private void turn() {
-        Errors.check(JCudaDriver.cuEventRecord(done[half], stream), "recording an event");
+        device.check(JCudaDriver.cuEventRecord(done[half], stream), "recording an event");
         half = 1 - half;
         used = 0;
-        Errors.check(JCudaDriver.cuEventSynchronize(done[half]), "waiting for a copy to the device");
+        device.check(JCudaDriver.cuEventSynchronize(done[half]), "waiting for a copy to the device");
     }
 
     void read(long address, MemorySegment target) {
@@ -63,12 +65,12 @@ final class Staging {
         for (long at = 0, i = 0; at < size; at += HALF, i++) {
             int now = (int) (i & 1);
             fetch(address, at + HALF, size, 1 - now);
-            Errors.check(JCudaDriver.cuEventSynchronize(done[now]), "copying from the device");
+            device.check(JCudaDriver.cuEventSynchronize(done[now]), "copying from the device");
             MemorySegment.copy(memory[now], 0, target, at, Math.min(HALF, size - at));
         }
         // All that was started is done, copies from either half too.
         if (size == 0) {
-            Errors.check(JCudaDriver.cuStreamSynchronize(stream), "waiting for the device");
+            device.check(JCudaDriver.cuStreamSynchronize(stream), "waiting for the device");
         }
         used = 0;
     }
@@ -76,10 +78,10 @@ final class Staging {
     private void fetch(long address, long at, long size, int into) {
         if (at < size) {
             long n = Math.min(HALF, size - at);
-            Errors.check(
+            device.check(
                     JCudaDriver.cuMemcpyDtoHAsync(pointers[into], RawPointer.device(address + at), n, stream),
                     "copying " + n + " bytes from the device");
-            Errors.check(JCudaDriver.cuEventRecord(done[into], stream), "recording an event");
+            device.check(JCudaDriver.cuEventRecord(done[into], stream), "recording an event");
         }
     }
 }

@@ -4,6 +4,7 @@ import io.quern.tensor.Device;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.op.Op;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /** A device: allocates buffers, runs operations, moves bytes to and from the host. Safe for use by several threads. */
 public interface Backend {
@@ -47,6 +48,11 @@ public interface Backend {
 
     /** Counters of this device's memory. */
     MemoryStats memory();
+
+    /** What the pool holds by size, the largest first; empty if this device does not count that. */
+    default List<SizeClass> sizeClasses() {
+        return List.of();
+    }
 
     /** Starts to measure the peak anew, from what is live now. */
     void resetPeak();

@@ -1,9 +1,16 @@
 package io.quern.tensor.spi;
 
+import java.util.List;
+
 /** Opens the devices of one kind; found through {@link java.util.ServiceLoader}. */
 public interface BackendProvider {
     /** The kind of device, such as {@code cpu} or {@code cuda}. */
     String kind();
+
+    /** What was looked for to open devices, where, and what was found: lines for people; never throws. */
+    default List<String> search() {
+        return List.of();
+    }
 
     /**
      * Opens device {@code index}.

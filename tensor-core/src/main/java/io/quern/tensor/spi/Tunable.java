@@ -19,6 +19,7 @@ public interface Tunable {
     /**
      * Says what does matrix products from now on, as {@code --gemm} has it.
      *
+     * @param products null for what the device started with
      * @throws io.quern.tensor.TensorException if there is no such choice, or the device does not have it
      */
     void choose(String products);
