@@ -8,7 +8,9 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -16,7 +18,9 @@ import picocli.CommandLine.Option;
 /** Measures how well a model predicts a text, or classifies pictures. */
 @Command(
         name = "eval",
-        description = "Print a model's loss and perplexity on a text, or accuracy and confusion matrix on pictures.")
+        description =
+                "Print a model's loss and perplexity on a text, or accuracy and confusion matrix on pictures or texts"
+                        + " with classes.")
 final class EvalCommand implements Callable<Integer> {
     @Mixin
     private CommonOptions common;
@@ -32,6 +36,9 @@ final class EvalCommand implements Callable<Integer> {
 
     @Mixin
     private WeightOptions weightOptions;
+
+    @Mixin
+    private TextEval texts;
 
     @Option(
             names = {"--text-file"},
@@ -59,12 +66,16 @@ final class EvalCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        if ((textFile == null) == (images == null)) {
-            throw new Errors.UsageException("eval needs either --text-file or --images");
+        if (Stream.of(textFile, images, texts.file).filter(Objects::nonNull).count() != 1) {
+            throw new Errors.UsageException("eval needs one of --text-file, --images and --texts");
         }
         Device device = deviceOptions.open(output, common.verbose);
         if (images != null) {
             ImageEval.run(model.name(), images, device, output, common.json);
+            return Main.OK;
+        }
+        if (texts.file != null) {
+            texts.run(model.name(), context, device, output, common.json);
             return Main.OK;
         }
         ModelDir dir = adapter.open(model);

@@ -42,6 +42,7 @@ final class ImageEval {
             loaded.moveTo(device);
             print(
                     ConfusionMatrix.of(loaded, ImageBatches.inOrder(set, dir.preprocessor(), BATCH, device)),
+                    "pictures",
                     output,
                     json);
         }
@@ -64,22 +65,23 @@ final class ImageEval {
         }
     }
 
-    private static void print(ConfusionMatrix m, Output output, boolean json) {
+    /** @param what was classified, such as pictures */
+    static void print(ConfusionMatrix m, String what, Output output, boolean json) {
         List<String> labels = m.labels();
         if (json) {
             Map<String, Object> line = new LinkedHashMap<>();
             line.put("accuracy", m.accuracy());
             line.put("macro_f1", m.macroF1());
             line.put("loss", m.loss());
-            line.put("images", m.total());
+            line.put(what.equals("pictures") ? "images" : what, m.total());
             line.put("labels", labels);
             line.put("confusion", m.counts());
             output.json(line);
             return;
         }
-        output.println("accuracy %.2f %%, macro F1 %.4f, loss %.4f over %d pictures"
-                .formatted(100 * m.accuracy(), m.macroF1(), m.loss(), m.total()));
-        output.println("%-16s %9s %9s %9s %8s".formatted("class", "precision", "recall", "F1", "pictures"));
+        output.println("accuracy %.2f %%, macro F1 %.4f, loss %.4f over %d %s"
+                .formatted(100 * m.accuracy(), m.macroF1(), m.loss(), m.total(), what));
+        output.println("%-16s %9s %9s %9s %8s".formatted("class", "precision", "recall", "F1", what));
         for (int c = 0; c < labels.size(); c++) {
             output.println("%-16s %9.4f %9.4f %9.4f %8d"
                     .formatted(labels.get(c), m.precision(c), m.recall(c), m.f1(c), m.support(c)));

@@ -1,11 +1,15 @@
 package io.quern.cli;
 
+import io.quern.nn.Module;
 import io.quern.tensor.DType;
 import io.quern.transformer.CausalLanguageModel;
 import io.quern.transformer.LoraLayers;
 import io.quern.transformer.hub.AdapterDir;
+import io.quern.transformer.hub.EncoderDir;
 import io.quern.transformer.hub.ModelDir;
 import io.quern.transformer.hub.Purpose;
+import io.quern.transformer.model.BertForSequenceClassification;
+import io.quern.transformer.text.Tokenizer;
 import io.quern.transformer.text.TokenizerException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -14,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.function.Supplier;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -68,23 +73,51 @@ final class MergeCommand implements Callable<Integer> {
                 throw new Errors.UsageException(out + " has a " + file + " already: choose another --out");
             }
         }
-        AdapterDir dir = AdapterDir.open(adapter);
-        ModelDir base = Models.open(model == null ? LoraOptions.baseOf(adapter) : model);
-        try (CausalLanguageModel merged = base.load(Purpose.TRAINING)) {
-            dir.attach(merged);
-            int layers = LoraLayers.adapted(merged).size();
-            LoraLayers.merge(merged);
-            Files.createDirectories(out);
-            saveTokenizer(base);
-            ModelDir.save(out, merged, base.generationConfig(), stored);
-            report(layers);
-        }
+        String base = model == null ? LoraOptions.baseOf(adapter) : model;
+        int layers = EncoderDir.isOne(EncoderDir.folder(base)) ? classifier(base, stored) : language(base, stored);
+        report(layers);
         return Main.OK;
     }
 
-    private void saveTokenizer(ModelDir base) {
+    /** Merges into a language model; gives the number of layers. */
+    private int language(String name, DType stored) throws IOException {
+        ModelDir base = Models.open(name);
+        try (CausalLanguageModel merged = base.load(Purpose.TRAINING)) {
+            AdapterDir.open(adapter).attach(merged);
+            int layers = merge(merged);
+            saveTokenizer(base::tokenizer);
+            ModelDir.save(out, merged, base.generationConfig(), stored);
+            return layers;
+        }
+    }
+
+    /** Merges into a classifier, whose classes are in the adapter's folder or in the model's. */
+    private int classifier(String name, DType stored) throws IOException {
+        EncoderDir base = EncoderDir.find(name);
+        boolean known = EncoderDir.isOne(adapter);
+        try (BertForSequenceClassification merged = known
+                ? EncoderDir.open(adapter).loadAdapted(name, Purpose.TRAINING)
+                : base.loadClassifier(Purpose.TRAINING, null)) {
+            if (!known) {
+                AdapterDir.open(adapter).attach(merged);
+            }
+            int layers = merge(merged);
+            saveTokenizer(base::tokenizer);
+            EncoderDir.save(out, merged, stored);
+            return layers;
+        }
+    }
+
+    private int merge(Module model) throws IOException {
+        int layers = LoraLayers.adapted(model).size();
+        LoraLayers.merge(model);
+        Files.createDirectories(out);
+        return layers;
+    }
+
+    private void saveTokenizer(Supplier<Tokenizer> tokenizer) {
         try {
-            base.tokenizer().save(out);
+            tokenizer.get().save(out);
         } catch (TokenizerException e) {
             if (!common.quiet) {
                 output.note("no tokenizer: " + e.getMessage());

@@ -15,7 +15,8 @@ import picocli.CommandLine.Spec;
             TrainGptCommand.class,
             TrainVitCommand.class,
             TrainCnnCommand.class,
-            TrainAutoencoderCommand.class
+            TrainAutoencoderCommand.class,
+            TrainClassifierCommand.class
         })
 final class TrainCommand implements Runnable {
     @Spec
@@ -26,6 +27,7 @@ final class TrainCommand implements Runnable {
 
     @Override
     public void run() {
-        throw new ParameterException(spec.commandLine(), "train: say what to train: gpt, vit, cnn or autoencoder");
+        throw new ParameterException(
+                spec.commandLine(), "train: say what to train: gpt, vit, cnn, autoencoder or classifier");
     }
 }

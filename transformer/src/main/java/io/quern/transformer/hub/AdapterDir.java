@@ -172,6 +172,11 @@ public final class AdapterDir {
                     layers.add(path);
                 }
             }
+            params.forEach((path, p) -> {
+                if (config.saves(path) && !replaced.containsKey(path)) {
+                    problems.add("missing " + PREFIX + path + " " + p.shape());
+                }
+            });
             for (String path : layers) {
                 LinearLayer layer = linear.get(path);
                 int rank = config.rankOf(path);

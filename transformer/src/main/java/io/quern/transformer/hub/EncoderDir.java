@@ -131,7 +131,11 @@ public final class EncoderDir {
      */
     public BertForSequenceClassification loadClassifier(Purpose purpose, DType matrices) {
         if (AdapterDir.isOne(folder) && !hasWeights()) {
-            return adapted(purpose);
+            String base = AdapterDir.open(folder)
+                    .base()
+                    .orElseThrow(() ->
+                            new TensorException(folder + " has an adapter that does not say which model it is for"));
+            return loadAdapted(base, purpose);
         }
         return WeightLoader.load(
                 what(),
@@ -146,13 +150,22 @@ public final class EncoderDir {
         return Files.exists(folder.resolve(WEIGHTS)) || Files.exists(folder.resolve(WEIGHTS + ".index.json"));
     }
 
-    /** The model that an adapter in this folder names, with this folder's classes and the adapter; F32. */
-    private BertForSequenceClassification adapted(Purpose purpose) {
+    /**
+     * The classifier of the adapter in this folder, which also has a {@code config.json} with its classes; in F32. {@link
+     * #loadClassifier} takes the model that the adapter names.
+     *
+     * @param base folder or name of the model that the adapter is for
+     * @throws TensorException if the adapter does not fit it
+     */
+    public BertForSequenceClassification loadAdapted(String base, Purpose purpose) {
         AdapterDir adapter = AdapterDir.open(folder);
-        String base = adapter.base()
-                .orElseThrow(() -> new TensorException(folder + " has an adapter that does not say for which model"));
-        // The adapter has all that is new.
-        BertForSequenceClassification model = find(base).newClassifier(config.labels(), 0);
+        EncoderDir dir = find(base);
+        if (!adapter.config().saves("classifier")
+                || !dir.hasPooler() && !adapter.config().saves("pooler")) {
+            throw new TensorException(folder + ": the adapter has no classifier of its own, or no pooler, and " + base
+                    + " has none for it");
+        }
+        BertForSequenceClassification model = dir.newClassifier(config.labels(), 0);
         try {
             adapter.attach(model);
             model.parameters().values().forEach(p -> p.setTrainable(purpose == Purpose.TRAINING));

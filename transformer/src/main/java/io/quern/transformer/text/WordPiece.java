@@ -3,6 +3,7 @@ package io.quern.transformer.text;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.function.Consumer;
 
 /**
  * BERT's WordPiece: a text is cut at white space and around each punctuation mark, and each word becomes the longest
@@ -78,21 +79,39 @@ final class WordPiece implements SubwordModel {
 
     @Override
     public void encode(String text, int from, int to, IntList ids) {
+        split(text, from, to, (start, end) -> word(text, start, end, ids));
+    }
+
+    /** What is to become of a stretch of a text. */
+    private interface Stretch {
+        void accept(int from, int to);
+    }
+
+    /** Gives the words of a normalised text to {@code action}. */
+    static void words(String text, Consumer<String> action) {
+        split(text, 0, text.length(), (from, to) -> action.accept(text.substring(from, to)));
+    }
+
+    private static void split(String text, int from, int to, Stretch action) {
         int start = from; // of the word
         for (int i = from; i < to; ) {
             int c = text.codePointAt(i);
             int next = i + Character.charCount(c);
             boolean space = CharKind.of(c) == CharKind.SPACE;
             if (space || isPunctuation(c)) {
-                word(text, start, i, ids);
+                if (i > start) {
+                    action.accept(start, i);
+                }
                 if (!space) {
-                    word(text, i, next, ids);
+                    action.accept(i, next);
                 }
                 start = next;
             }
             i = next;
         }
-        word(text, start, to, ids);
+        if (to > start) {
+            action.accept(start, to);
+        }
     }
 
     /** All of ASCII that is neither letter, number nor space, and Unicode's punctuation. */
@@ -113,9 +132,6 @@ final class WordPiece implements SubwordModel {
     }
 
     private void word(String text, int from, int to, IntList ids) {
-        if (from == to) {
-            return;
-        }
         if (to - from > options.maxChars() && text.codePointCount(from, to) > options.maxChars()) {
             ids.add(unkId);
             return;
