@@ -25,6 +25,18 @@ public final class Losses {
         return r.get(0).sum().div(r.get(2).detach().sum());
     }
 
+    /**
+     * Mean binary cross-entropy, -(y log p + (1 - y) log(1 - p)), of logits z with p = sigmoid(z) and targets y in [0, 1] of as
+     * many elements. Computed by the log-softmax of (0, z), so that no logit is too large for it.
+     */
+    public static Tensor binaryCrossEntropy(Tensor logits, Tensor targets) {
+        Tensor z = logits.reshape(-1, 1);
+        Tensor y = targets.reshape(-1, 1);
+        Tensor zero = Tensor.zeros(z.device(), z.dtype(), z.shape());
+        Tensor logs = Tensor.concat(1, zero, z).logSoftmax(); // of 1 - p and p
+        return Tensor.concat(1, y.neg().shift(1), y).mul(logs).sum(1).mean().neg();
+    }
+
     /** Mean of the squared differences. */
     public static Tensor meanSquaredError(Tensor prediction, Tensor target) {
         return prediction.sub(target).square().mean();

@@ -18,6 +18,11 @@ public interface Optimizer extends AutoCloseable {
      */
     void step(Gradients gradients, double lr, double gradScale);
 
+    /** Updates every parameter that has a gradient, in place. */
+    default void step(Gradients gradients, double lr) {
+        step(gradients, lr, 1);
+    }
+
     /** What is updated, by path. */
     Map<String, Param> params();
 
