@@ -379,34 +379,30 @@ final class Dequantizer {
         }
     }
 
+    /** Run by run: the vectors of all four in one method are more than C2 inlines, and those left over were boxed. */
     private static void q6k(int halfBlocks, short[] from, int first, float[] steps, float[] to, int at) {
-        for (int h = 0; h < halfBlocks; h++) {
-            int low = first + 105 * (h >> 1) + 32 * (h & 1);
-            int high = first + 105 * (h >> 1) + 64 + 16 * (h & 1);
-            for (int i = 0; i < 32; i += L) {
-                q6(from, low + i / 2, high + i / 2, steps, 8 * h + i / 16, to, at + 128 * h + i);
-            }
+        for (int run = 0; run < 4; run++) {
+            q6Run(run, halfBlocks, from, first, steps, to, at);
         }
     }
 
-    /** A vector of each of the four runs of half a block. */
-    private static void q6(short[] from, int low, int high, float[] steps, int step, float[] to, int at) {
-        IntVector u = unsigned(from, high);
-        IntVector v = unsigned(from, low);
-        IntVector w = unsigned(from, low + 16);
-        IntVector q0 = v.and(15).or(u.lanewise(VectorOperators.LSHL, 4).and(48));
-        IntVector q1 = w.and(15).or(u.lanewise(VectorOperators.LSHL, 2).and(48));
-        IntVector q2 = v.lanewise(VectorOperators.LSHR, 4).or(u.and(48));
-        IntVector q3 = w.lanewise(VectorOperators.LSHR, 4)
-                .or(u.lanewise(VectorOperators.LSHR, 2).and(48));
-        q6(q0, steps[step], to, at);
-        q6(q1, steps[step + 2], to, at + 32);
-        q6(q2, steps[step + 4], to, at + 64);
-        q6(q3, steps[step + 6], to, at + 96);
-    }
-
-    /** s (q - 32); exact but for the last rounding. */
-    private static void q6(IntVector q, float s, float[] to, int at) {
-        floats(q.sub(32)).mul(s).intoArray(to, at);
+    /** One of the four runs of 32 of each half of a block: s (q - 32), exact but for the last rounding. */
+    private static void q6Run(int run, int halfBlocks, short[] from, int first, float[] steps, float[] to, int at) {
+        int nibble = 4 * (run >> 1);
+        for (int h = 0; h < halfBlocks; h++) {
+            int low = first + 105 * (h >> 1) + 32 * (h & 1) + 16 * (run & 1);
+            int high = first + 105 * (h >> 1) + 64 + 16 * (h & 1);
+            for (int i = 0; i < 32; i += L) {
+                IntVector bits = unsigned(from, high + i / 2)
+                        .lanewise(VectorOperators.LSHR, 2 * run)
+                        .and(3)
+                        .lanewise(VectorOperators.LSHL, 4);
+                IntVector q = unsigned(from, low + i / 2)
+                        .lanewise(VectorOperators.LSHR, nibble)
+                        .and(15)
+                        .or(bits);
+                floats(q.sub(32)).mul(steps[8 * h + 2 * run + i / 16]).intoArray(to, at + 128 * h + 32 * run + i);
+            }
+        }
     }
 }
