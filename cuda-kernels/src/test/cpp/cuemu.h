@@ -157,3 +157,38 @@ inline void emu_multiply_fragments(float *c, const unsigned *a, const unsigned *
     EmuProduct p = {c, a, b, half};
     emu_warp(&p, emu_multiply_all);
 }
+
+// The hardware ignores the last 13 bits of a factor; kernels that do not round before would be found by their bias.
+inline float emu_cut_tf32(unsigned bits) {
+    bits &= ~0x1FFFu;
+    float x;
+    std::memcpy(&x, &bits, 4);
+    return x;
+}
+
+__attribute__((no_sanitize_thread)) inline void emu_multiply_tf32_all(void **records, unsigned) {
+    float a[16][8], b[8][8];
+    for (unsigned l = 0; l < 32; l++) {
+        auto *p = (EmuProduct *)records[l];
+        for (unsigned i = 0; i < 4; i++) {
+            a[l / 4 + i % 2 * 8][l % 4 + i / 2 * 4] = emu_cut_tf32(p->a[i]);
+        }
+        for (unsigned i = 0; i < 2; i++) {
+            b[l % 4 + i * 4][l / 4] = emu_cut_tf32(p->b[i]);
+        }
+    }
+    for (unsigned l = 0; l < 32; l++) {
+        float *c = ((EmuProduct *)records[l])->c;
+        for (unsigned i = 0; i < 4; i++) {
+            unsigned row = l / 4 + i / 2 * 8, col = l % 4 * 2 + i % 2;
+            for (unsigned k = 0; k < 8; k++) {
+                c[i] += a[row][k] * b[k][col];
+            }
+        }
+    }
+}
+
+inline void emu_multiply_tf32(float *c, const unsigned *a, const unsigned *b) {
+    EmuProduct p = {c, a, b, false};
+    emu_warp(&p, emu_multiply_tf32_all);
+}

@@ -12,6 +12,10 @@ enum MatMulKernel {
     MMA_64("mma64", 64),
     /** Tensor cores for operands without aligned rows. */
     MMA_ANY("mma_any", 64),
+    /** F32 rounded to TF32, where that is allowed: tensor cores, tiles of 128 x 128. */
+    TF32_128("tf32_128", 128),
+    /** The same with tiles of 64 x 64. */
+    TF32_64("tf32_64", 64),
     /** F32, tiles of 128 x 128. */
     TILE_128("tile128", 128),
     /** Everything, tiles of 64 x 64. */
@@ -19,6 +23,8 @@ enum MatMulKernel {
 
     /** Rows up to which reading b is all there is to do. */
     private static final int FEW_ROWS = 8;
+
+    private static boolean tf32 = Boolean.getBoolean("quern.cuda.tf32");
 
     private final String label;
     private final int side;
@@ -42,6 +48,11 @@ enum MatMulKernel {
         return null;
     }
 
+    /** Whether F32 may be rounded to TF32, for tests; otherwise the property {@code quern.cuda.tf32} says so. */
+    static void allowTf32(boolean allow) {
+        tf32 = allow;
+    }
+
     /** Side of a block's tile, or 0. */
     int side() {
         return side;
@@ -56,6 +67,8 @@ enum MatMulKernel {
                 p.m() <= FEW_ROWS && p.batch() == 1 && p.k() > 0 && a != DType.F64 && (p.bRow() == 1 || p.bCol() == 1);
             case MMA_128, MMA_64 -> half && p.k() > 0 && p.aInPieces(8) && p.bInPieces(8);
             case MMA_ANY -> half;
+            case TF32_128, TF32_64 ->
+                tf32 && a == DType.F32 && p.sameDtypes() && p.k() > 0 && p.aInPieces(4) && p.bInPieces(4);
             case TILE_128 -> a == DType.F32 && !p.b().dtype().isQuantized();
             case TILE -> true;
         };
@@ -71,6 +84,9 @@ enum MatMulKernel {
         }
         if (MMA_ANY.takes(p)) {
             return MMA_ANY;
+        }
+        if (TF32_64.takes(p)) {
+            return p.tiles(TF32_128.side) < multiprocessors ? TF32_64 : TF32_128;
         }
         return TILE_128.takes(p) && p.tiles(TILE_128.side) >= multiprocessors ? TILE_128 : TILE;
     }

@@ -55,7 +55,8 @@ final class MatMulLauncher {
         }
         switch (own) {
             case GEMV -> gemv(p, bias, c);
-            case MMA_128, MMA_64, MMA_ANY -> mma(own, p, bias, c);
+            case MMA_128, MMA_64, MMA_ANY -> mma("mma", own, p, bias, c);
+            case TF32_128, TF32_64 -> mma("tf32", own, p, bias, c);
             case TILE_128 -> tile128(p, bias, c);
             case TILE -> tile(p, bias, c);
         }
@@ -96,9 +97,10 @@ final class MatMulLauncher {
                 .run(p.tiles(MatMulKernel.TILE_128.side()) / p.batch(), 1, p.batch(), Kernels.THREADS);
     }
 
-    private void mma(MatMulKernel kernel, MatMulProblem p, Tensor bias, Tensor c) {
+    private void mma(String family, MatMulKernel kernel, MatMulProblem p, Tensor bias, Tensor c) {
         String layout = kernel == MatMulKernel.MMA_ANY ? "any" : (p.aAlongK() ? "n" : "t") + (p.bAlongK() ? "t" : "n");
-        device.launch("matmul_mma_" + layout + "_" + kernel.side() + "_" + p.dtypes())
+        String dtype = family.equals("mma") ? "_" + p.dtypes() : "";
+        device.launch("matmul_" + family + "_" + layout + "_" + kernel.side() + dtype)
                 .struct(gemm(p))
                 .struct(Walk.over(p.outer(), p.aOuter(), p.bOuter()))
                 .i64(p.a().address())

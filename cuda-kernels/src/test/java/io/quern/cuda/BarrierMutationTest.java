@@ -60,6 +60,7 @@ class BarrierMutationTest {
             return switch (source) {
                 case "matmul_f32.cu" -> MatMulKernel.TILE_128;
                 case "matmul_mma.cu" -> MatMulKernel.MMA_64;
+                case "matmul_tf32.cu" -> MatMulKernel.TF32_64;
                 case "gemv.cu" -> MatMulKernel.GEMV;
                 default -> MatMulKernel.TILE;
             };
@@ -76,7 +77,7 @@ class BarrierMutationTest {
                 case "topk.cu" -> op instanceof Reduce.TopK;
                 case "norm.cu" -> op instanceof Norm;
                 case "loss.cu" -> op instanceof Loss;
-                case "matmul.cu", "matmul_f32.cu", "matmul_mma.cu", "gemv.cu" -> op instanceof MatMul;
+                case "matmul.cu", "matmul_f32.cu", "matmul_mma.cu", "matmul_tf32.cu", "gemv.cu" -> op instanceof MatMul;
                 default -> throw new AssertionError("no operations are known for " + source);
             };
         }
@@ -95,6 +96,7 @@ class BarrierMutationTest {
         EmulatedSchedule.replace(null);
         EmulatedSchedule.forgive(false);
         CatalogRun.backend().products().choose(ProductChooser.Choice.AUTO);
+        MatMulKernel.allowTf32(false);
     }
 
     @Test
@@ -167,7 +169,7 @@ class BarrierMutationTest {
             try {
                 List<String> wrong =
                         Scope.run(() -> m.concerns(c.op(c.operands(CatalogRun.SEED, m.dtype(), Device.CPU)))
-                                ? CatalogRun.compare(c, m.dtype())
+                                ? MatMulKernelsTest.compare(c, m.kernel(), m.dtype())
                                 : List.<String>of());
                 if (!wrong.isEmpty()) {
                     return wrong.getFirst();

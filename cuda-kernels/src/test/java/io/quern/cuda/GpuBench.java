@@ -168,9 +168,9 @@ final class GpuBench {
                     want = Tensor.runAll(op).getFirst();
                     report(name, dtype, "cuBLAS", op, seconds(op), null);
                 }
-                if (!tf32) {
-                    backend.products().choose(ProductChooser.Choice.OWN);
-                    Tensor got = Tensor.runAll(op).getFirst();
+                backend.products().choose(ProductChooser.Choice.OWN);
+                Tensor got = Tensor.runAll(op).getFirst();
+                if (!tf32 || backend.products().last().startsWith("tf32")) {
                     report(name, dtype, "own", op, seconds(op), want == null ? null : difference(want, got));
                 }
             } catch (TensorException e) {

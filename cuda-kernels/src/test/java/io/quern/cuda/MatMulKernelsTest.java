@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.quern.tensor.DType;
+import io.quern.tensor.Device;
 import io.quern.tensor.Scope;
 import io.quern.tensor.Shape;
 import io.quern.tensor.Tensor;
@@ -37,6 +38,7 @@ class MatMulKernelsTest {
     @AfterEach
     void asBefore() {
         CatalogRun.backend().products().choose(ProductChooser.Choice.AUTO);
+        MatMulKernel.allowTf32(false);
     }
 
     /** Products large enough for several tiles and slices, in the four layouts, with a bias, in batches. */
@@ -81,14 +83,14 @@ class MatMulKernelsTest {
         List<String> wrong = new ArrayList<>();
         for (OpCase c : cases()) {
             for (DType dtype : dtypes(kernel)) {
-                wrong.addAll(Scope.run(() -> CatalogRun.compare(c, dtype)));
+                wrong.addAll(compare(c, kernel, dtype));
                 ran += products.last().equals(kernel.label()) ? 1 : 0;
             }
         }
         for (OpCase c : OpCatalog.all()) {
             DType dtype = dtypes(kernel).getFirst();
             if (c.name().startsWith("matmul") && kernel != MatMulKernel.MMA_128 && kernel != MatMulKernel.TILE) {
-                wrong.addAll(Scope.run(() -> CatalogRun.compare(c, dtype)));
+                wrong.addAll(compare(c, kernel, dtype));
                 ran += products.last().equals(kernel.label()) ? 1 : 0;
             }
         }
@@ -97,12 +99,53 @@ class MatMulKernelsTest {
         assertTrue(ran >= 8, ran + " cases");
     }
 
+    private static boolean isTf32(MatMulKernel kernel) {
+        return kernel == MatMulKernel.TF32_128 || kernel == MatMulKernel.TF32_64;
+    }
+
+    /** What is wrong with a product by the kernel; for TF32 the twins get factors that are rounded to it. */
+    static List<String> compare(OpCase c, MatMulKernel kernel, DType dtype) {
+        MatMulKernel.allowTf32(isTf32(kernel));
+        if (isTf32(kernel)) {
+            List<String> wrong = Scope.run(() -> CatalogRun.compare(rounded(c), dtype));
+            if (CatalogRun.backend().products().last().equals(kernel.label())) {
+                return wrong;
+            }
+        }
+        return Scope.run(() -> CatalogRun.compare(c, dtype));
+    }
+
+    private static OpCase rounded(OpCase c) {
+        return new OpCase(
+                c.name(),
+                c.dtypes(),
+                c.differentiable(),
+                d -> rounded(c.operands().apply(d)),
+                c::op);
+    }
+
+    /** The device gets the factors as they are, and must round them the same. */
+    private static List<Tensor> rounded(List<Tensor> operands) {
+        List<Tensor> all = new ArrayList<>(operands);
+        for (int i = 0; i < 2; i++) {
+            Tensor t = all.get(i);
+            if (t.device().equals(Device.CPU)) {
+                float[] x = t.toFloats();
+                for (int j = 0; j < x.length; j++) {
+                    x[j] = Float.intBitsToFloat(Float.floatToRawIntBits(x[j]) + 0x1000 & ~0x1FFF);
+                }
+                all.set(i, Tensor.of(x, t.shape().dims()));
+            }
+        }
+        return all;
+    }
+
     /** Those that run the kernel: CatalogTest has the others. */
     private static List<DType> dtypes(MatMulKernel kernel) {
         return switch (kernel) {
             case GEMV -> List.of(DType.BF16, DType.F32);
             case MMA_128, MMA_64, MMA_ANY -> List.of(DType.BF16, DType.F16);
-            case TILE_128, TILE -> List.of(DType.F32);
+            case TF32_128, TF32_64, TILE_128, TILE -> List.of(DType.F32);
         };
     }
 
@@ -116,6 +159,11 @@ class MatMulKernelsTest {
         assertEquals(MatMulKernel.TILE_128, chosen(DType.F32, 8192, 768, 3072));
         assertEquals(MatMulKernel.TILE, chosen(DType.F32, 64, 768, 768));
         assertEquals(MatMulKernel.TILE, chosen(DType.F64, 1, 8, 8));
+        MatMulKernel.allowTf32(true);
+        assertEquals(MatMulKernel.TF32_128, chosen(DType.F32, 8192, 768, 3072));
+        assertEquals(MatMulKernel.TF32_64, chosen(DType.F32, 64, 768, 768));
+        assertEquals(MatMulKernel.TILE, chosen(DType.F32, 64, 766, 768));
+        assertEquals(MatMulKernel.MMA_128, chosen(DType.BF16, 8192, 768, 3072));
     }
 
     private static MatMulKernel chosen(DType dtype, int m, int k, int n) {
@@ -132,6 +180,8 @@ class MatMulKernelsTest {
     void anUnknownKernelIsNamed() {
         TensorException e =
                 assertThrows(TensorException.class, () -> CatalogRun.backend().choose("own:fast"));
-        assertTrue(e.getMessage().contains("gemv, mma128, mma64, mma_any, tile128, tile"), e.getMessage());
+        assertTrue(
+                e.getMessage().contains("gemv, mma128, mma64, mma_any, tf32_128, tf32_64, tile128, tile"),
+                e.getMessage());
     }
 }

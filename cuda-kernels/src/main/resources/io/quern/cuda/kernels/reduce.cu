@@ -54,7 +54,7 @@ __device__ void reduce_columns(int kind, Walk kept, Walk reduced, const T *x, T 
     }
 }
 
-// The first of equal ones; NaN never wins.
+// The first of equal ones; NaN never wins. Only thread 0 reads what is left, which it alone overwrites for the next row.
 template <class T>
 __device__ void argmax(const T *x, int *y, i64 rows, i64 n) {
     typedef typename Math<T>::type M;
@@ -88,7 +88,6 @@ __device__ void argmax(const T *x, int *y, i64 rows, i64 n) {
         if (t == 0) {
             y[r] = index[0] == n ? 0 : (int)index[0];
         }
-        __syncthreads();
     }
 }
 

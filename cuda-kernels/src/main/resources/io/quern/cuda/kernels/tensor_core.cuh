@@ -78,6 +78,30 @@ __device__ __forceinline__ void multiply_fragments(float *c, const u32 *a, const
 #endif
 }
 
+// The float32 of these bits, rounded to the 10 bits after the point that TF32 has: to nearest, halves away from 0.
+__device__ __forceinline__ u32 to_tf32(u32 bits) {
+#ifdef __CUDACC__
+    u32 rounded;
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(rounded) : "f"(float_of(bits)));
+    return rounded;
+#else
+    return (bits & 0x7F800000u) == 0x7F800000u ? bits : (bits + 0x1000u) & ~0x1FFFu;
+#endif
+}
+
+// c [16, 8] += a [16, 8] b [8, 8] by a warp, in TF32 with sums in float32. Lane l holds of c what it does above; of a the
+// columns l % 4 and l % 4 + 4 of the rows l / 4 and l / 4 + 8, rows first; of b the rows l % 4 and l % 4 + 4 of column l / 4.
+__device__ __forceinline__ void multiply_tf32(float *c, const u32 *a, const u32 *b) {
+#ifdef __CUDACC__
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+                 "{%0, %1, %2, %3};"
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+    emu_multiply_tf32(c, a, b);
+#endif
+}
+
 // Two numbers rounded, the first in the low half.
 __device__ __forceinline__ u32 round_pair(float low, float high, const bf16 *) {
 #ifdef __CUDACC__
