@@ -41,6 +41,7 @@ abstract class ImageTraining<M extends Module, B> {
             "image-size",
             "channels",
             "epochs",
+            "steps",
             "batch",
             "lr",
             "warmup",
@@ -113,6 +114,9 @@ abstract class ImageTraining<M extends Module, B> {
                     .valueToTree(TrainState.read(state).config().get("options"));
             ConfigFile.apply(state.toString(), saved, spec, spec.commandLine().getParseResult());
         }
+        if (isGiven("--epochs")) {
+            options.steps = null; // those of a file or of the run before
+        }
         Device device = deviceOptions.open(output, common.verbose);
         Files.createDirectories(options.out);
         try (RunLock _ = RunLock.take(options.out)) {
@@ -136,8 +140,11 @@ abstract class ImageTraining<M extends Module, B> {
         if (options.channels != 1 && options.channels != 3) {
             throw new Errors.UsageException("--channels is 1 or 3, not " + options.channels);
         }
-        if (options.epochs < 1 || options.batch < 1) {
-            throw new Errors.UsageException("--epochs and --batch must be 1 or more");
+        if (options.epochs < 1 || options.batch < 1 || options.steps != null && options.steps < 1) {
+            throw new Errors.UsageException("--epochs, --steps and --batch must be 1 or more");
+        }
+        if (isGiven("--steps") && isGiven("--epochs")) {
+            throw new Errors.UsageException("--steps and --epochs exclude each other");
         }
         checkOwn();
         boolean exists = Files.exists(options.out.resolve(Trainer.STATE_FILE));
@@ -150,10 +157,14 @@ abstract class ImageTraining<M extends Module, B> {
         }
     }
 
+    private boolean isGiven(String option) {
+        return spec.commandLine().getParseResult().hasMatchedOption(option);
+    }
+
     private int train(M model, ImageSplit data, Device device, int threads) throws IOException {
         Batches<B> batches = training(model, data, device);
         Batches<B> held = test(model, data, device);
-        long steps = batches.perEpoch() * options.epochs;
+        long steps = options.steps == null ? batches.perEpoch() * options.epochs : options.steps;
         int every = options.evalEvery == null
                 ? (int) Math.min(Integer.MAX_VALUE, 5 * batches.perEpoch())
                 : options.evalEvery;

@@ -52,6 +52,12 @@ final class TrainImageOptions {
     int epochs;
 
     @Option(
+            names = {"--steps"},
+            paramLabel = "N",
+            description = "Updates, instead of --epochs.")
+    Long steps;
+
+    @Option(
             names = {"--batch"},
             paramLabel = "N",
             defaultValue = "64",

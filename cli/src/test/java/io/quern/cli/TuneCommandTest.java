@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.awt.image.BufferedImage;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -13,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Random;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -132,6 +134,47 @@ class TuneCommandTest {
         assertEquals(
                 Receipt.read(alone).get("val_loss").asDouble(),
                 last.get("val_loss").asDouble());
+    }
+
+    /** Two classes of pictures, dark and light. */
+    private void writePictures() throws IOException {
+        Random random = new Random(3);
+        for (int i = 0; i < 24; i++) {
+            BufferedImage image = new BufferedImage(12, 12, BufferedImage.TYPE_BYTE_GRAY);
+            for (int k = 0; k < 144; k++) {
+                image.getRaster().setSample(k % 12, k / 12, 0, random.nextInt(120) + 120 * (i % 2));
+            }
+            Path file = folder.resolve("pictures/" + i % 2 + "/" + i + ".png");
+            Files.createDirectories(file.getParent());
+            ImageIO.write(image, "png", file.toFile());
+        }
+    }
+
+    @Test
+    void halvingCountsTheUpdatesOfPicturesToo() throws IOException {
+        writePictures();
+        String training = "--image-size 12 --channels 1 --batch 5 --warmup 0 --seed 1 --steps 8 --data "
+                + folder.resolve("pictures");
+        List<String> args = new ArrayList<>(List.of("tune", "-q", "--out", out.toString()));
+        args.addAll(List.of(
+                "--method random --trials 2 --halving 2 --rounds 2 --search lr=log:1e-4..1e-2 -- cnn".split(" ")));
+        args.addAll(List.of(training.split(" ")));
+        Run r = quern(args);
+        assertEquals(0, r.code, r.err);
+        List<JsonNode> all = trials();
+        assertEquals(
+                List.of(8, 4, 4, 8),
+                all.stream().map(t -> t.get("steps").asInt()).toList());
+        Path alone = folder.resolve("alone");
+        args = new ArrayList<>(List.of("train", "cnn", "-q", "--out", alone.toString(), "--eval-every", "4", "--lr"));
+        args.add(all.getLast().get("values").get("lr").asText());
+        args.addAll(List.of(training.split(" ")));
+        assertEquals(0, quern(args).code);
+        assertEquals(
+                Receipt.read(alone).get("val_loss").asDouble(),
+                all.getLast().get("val_loss").asDouble());
+        args.addAll(List.of("--epochs", "1", "--resume"));
+        assertEquals(2, quern(args).code, "--steps and --epochs");
     }
 
     @Test
