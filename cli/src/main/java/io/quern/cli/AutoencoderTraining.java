@@ -88,6 +88,13 @@ final class AutoencoderTraining extends ImageTraining<Autoencoder, AutoencoderBa
     }
 
     @Override
+    String lossUnit(Autoencoder model) {
+        return model.config().kind() == AutoencoderConfig.Kind.VARIATIONAL
+                ? "negative evidence lower bound (nats per pixel)"
+                : "mean squared error (pixels from 0 to 1)";
+    }
+
+    @Override
     Map<String, Object> settings(Autoencoder model) {
         return Map.of("model", model.config().toJson());
     }

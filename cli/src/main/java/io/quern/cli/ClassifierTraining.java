@@ -77,6 +77,11 @@ final class ClassifierTraining extends ImageTraining<ImageModel, ImageBatch> {
     }
 
     @Override
+    String lossUnit(ImageModel model) {
+        return "cross-entropy (nats per picture)";
+    }
+
+    @Override
     Map<String, Object> settings(ImageModel model) {
         return Map.of("model", model.config().toJson());
     }

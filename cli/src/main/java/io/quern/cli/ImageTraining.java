@@ -98,6 +98,9 @@ abstract class ImageTraining<M extends Module, B> {
 
     abstract Tensor loss(M model, B batch);
 
+    /** What the loss is, with its unit. */
+    abstract String lossUnit(M model);
+
     abstract Map<String, Object> settings(M model);
 
     abstract Measured measure(M model, ImageSplit data, Batches<B> test);
@@ -207,6 +210,7 @@ abstract class ImageTraining<M extends Module, B> {
     }
 
     private int report(M model, TrainResult result, Measured test, RunRecord record) throws IOException {
+        record.put(LossChart.UNIT, lossUnit(model));
         settings(model).forEach(record::put);
         ConfigFile.values(spec, lasting).forEach(record::put);
         test.facts().forEach(record::put);

@@ -16,6 +16,9 @@ import org.knowm.xchart.style.markers.SeriesMarkers;
 
 /** The loss over the steps of a training run, as a PNG. */
 final class LossChart {
+    /** Where a receipt says what the losses are. */
+    static final String UNIT = "loss_unit";
+
     /** A named curve. */
     private record Curve(String name, List<Double> steps, List<Double> losses) {
         /** Points to draw at most; each is the mean of its neighbours. */
@@ -50,7 +53,7 @@ final class LossChart {
         BitmapEncoder.getBitmapBytes(new XYChartBuilder().width(64).height(64).build(), BitmapEncoder.BitmapFormat.PNG);
     }
 
-    /** Draws {@code log.jsonl} of a run's folder as {@code loss.png} beside it. */
+    /** Draws {@code log.jsonl} of a run that has its receipt as {@code loss.png} beside it. */
     static void write(Path folder) throws IOException {
         Curve training = new Curve("training", new ArrayList<>(), new ArrayList<>());
         Curve validation = new Curve("validation", new ArrayList<>(), new ArrayList<>());
@@ -60,16 +63,21 @@ final class LossChart {
             training.add(n, "loss");
             validation.add(n, "val_loss");
         }
-        write("Loss", List.of(training.smooth(), validation), folder.resolve("loss.png"));
+        write(axis(Receipt.read(folder)), List.of(training.smooth(), validation), folder.resolve("loss.png"));
     }
 
-    private static void write(String title, List<Curve> curves, Path png) throws IOException {
+    /** What a run's losses are, with their unit. */
+    static String axis(JsonNode receipt) {
+        return receipt.path(UNIT).asText("loss");
+    }
+
+    private static void write(String axis, List<Curve> curves, Path png) throws IOException {
         XYChart chart = new XYChartBuilder()
                 .width(900)
                 .height(540)
-                .title(title)
+                .title("Loss")
                 .xAxisTitle("step")
-                .yAxisTitle("loss (nats per token)")
+                .yAxisTitle(axis)
                 .theme(Styler.ChartTheme.GGPlot2)
                 .build();
         chart.getStyler().setLegendPosition(Styler.LegendPosition.InsideNE);

@@ -47,7 +47,7 @@ final class RunReport {
                 .append(escaped(title))
                 .append("</h1>\n");
         table(page, receipt, RESULTS);
-        chart(page, curve);
+        chart(page, curve, LossChart.axis(receipt));
         String sample = lastSample(folder);
         if (sample != null) {
             page.append("<h2>Sample</h2>\n<pre>").append(escaped(sample)).append("</pre>\n");
@@ -99,7 +99,7 @@ final class RunReport {
 
     private record Point(double step, double loss) {}
 
-    private static void chart(StringBuilder page, RunCurve curve) {
+    private static void chart(StringBuilder page, RunCurve curve, String axis) {
         List<Point> training = new ArrayList<>();
         List<Point> validation = new ArrayList<>();
         for (RunCurve.Point p : curve.points()) {
@@ -134,6 +134,7 @@ final class RunReport {
                     "<text x=\"%.1f\" y=\"%d\" text-anchor=\"%s\">%.0f</text>\n",
                     axes.x(x), HEIGHT - 10, i == 4 ? "end" : "middle", x));
         }
+        page.append("<text x=\"%d\" y=\"14\">%s</text>\n".formatted(MARGIN, escaped(axis)));
         line(page, axes, training, "#4878cf", "training", 20);
         line(page, axes, validation, "#d65f5f", "validation", 38);
         page.append("</svg>\n");

@@ -212,6 +212,7 @@ final class TrainClassifierCommand implements Callable<Integer> {
                         .put("labels", labels)
                         .put("parameters", model.parameterCount())
                         .put("trained_parameters", trained)
+                        .put(LossChart.UNIT, "cross-entropy (nats per text)")
                         .put("steps", steps)
                         .put("lr", options.lr())
                         .put("seed", options.seed);

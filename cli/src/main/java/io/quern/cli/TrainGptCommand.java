@@ -327,6 +327,7 @@ final class TrainGptCommand implements Callable<Integer> {
         return new RunRecord("train gpt", spec, device, deviceOptions.threads(), inputs)
                 .put("train_tokens", train)
                 .put("validation_tokens", validation)
+                .put(LossChart.UNIT, "cross-entropy (nats per token)")
                 .put("steps", steps)
                 .put("batch", options.batch)
                 .put("optimizer", options.optimizer.name())

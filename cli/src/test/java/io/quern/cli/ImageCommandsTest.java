@@ -101,6 +101,7 @@ class ImageCommandsTest {
                 }) {
             assertTrue(Files.exists(folder.resolve("out/" + file)), file);
         }
+        assertTrue(Files.readString(folder.resolve("out/report.html")).contains("cross-entropy (nats per picture)"));
         Run one = quern("classify", "-m", path("out"), "--json", path("data/standing/1.png"));
         assertEquals(0, one.code, one.err);
         assertEquals("standing", one.json().get("label").asText());
@@ -213,6 +214,7 @@ class ImageCommandsTest {
     void aDenoisingOneShowsTheNoise() throws IOException {
         Run trained = train("autoencoder", "--kind", "denoising", "--epochs", "2", "--hidden", "4,8", "--noise", "0.5");
         assertEquals(0, trained.code, trained.err);
+        assertTrue(Files.readString(folder.resolve("out/report.html")).contains("mean squared error"));
         assertTrue(trained.json().get("test_error_of_input").asDouble() > 0.02, trained.out);
         Run shown = quern("reconstruct", "-m", path("out"), "--out", path("grid.png"), "--json", path("data/lying"));
         assertEquals(0, shown.code, shown.err);

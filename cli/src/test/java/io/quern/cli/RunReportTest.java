@@ -33,7 +33,8 @@ class RunReportTest {
         Output output = new Output(new ByteArrayInputStream(new byte[0]), new ByteArrayOutputStream(), stderr, false);
         assertEquals(0, Main.execute(output, args.toArray(String[]::new)), stderr.toString(StandardCharsets.UTF_8));
         String page = Files.readString(run.resolve("report.html"));
-        for (String needed : List.of("<svg", "<polyline", "training", "validation", "val_loss", "Sample", "dropout")) {
+        for (String needed : List.of(
+                "<svg", "<polyline", "training", "validation", "val_loss", "Sample", "dropout", "(nats per token)")) {
             assertTrue(page.contains(needed), needed);
         }
         assertTrue(page.contains("a&lt;b&gt;&amp;.txt"), page);

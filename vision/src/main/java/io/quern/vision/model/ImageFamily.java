@@ -10,7 +10,10 @@ public final class ImageFamily {
     /** Whether this is the configuration of an image model. */
     public static boolean supports(ConfigJson json) {
         String type = json.string("model_type", "");
-        return type.equals(VitConfig.TYPE) || type.equals(LeNetConfig.TYPE) || type.equals(ResNetConfig.TYPE);
+        return type.equals(VitConfig.TYPE)
+                || type.equals(VitConfig.DISTILLED)
+                || type.equals(LeNetConfig.TYPE)
+                || type.equals(ResNetConfig.TYPE);
     }
 
     /**
@@ -20,10 +23,11 @@ public final class ImageFamily {
      */
     public static ImageModelConfig read(ConfigJson json) {
         return switch (json.string("model_type", "")) {
-            case VitConfig.TYPE -> VitConfig.read(json);
+            case VitConfig.TYPE, VitConfig.DISTILLED -> VitConfig.read(json);
             case LeNetConfig.TYPE -> LeNetConfig.read(json);
             case ResNetConfig.TYPE -> ResNetConfig.read(json);
-            default -> throw json.unexpected("model_type", "a classifier of pictures: vit, lenet or quern_resnet");
+            default ->
+                throw json.unexpected("model_type", "a classifier of pictures: vit, deit, lenet or quern_resnet");
         };
     }
 }

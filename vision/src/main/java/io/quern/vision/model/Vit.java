@@ -27,19 +27,26 @@ public final class Vit extends ImageModel {
     private final List<Block> blocks = new ArrayList<>();
     private final LayerNorm layernorm;
     private final Linear classifier;
+    private final Linear distilled;
 
     public Vit(VitConfig config, Init init) {
         this.config = config;
-        embeddings = child("vit.embeddings", new Embeddings(config, init.at("vit.embeddings.")));
+        String prefix = config.prefix();
+        embeddings = child(prefix + "embeddings", new Embeddings(config, init.at(prefix + "embeddings.")));
         for (int i = 0; i < config.layers(); i++) {
-            String path = "vit.encoder.layer." + i;
+            String path = prefix + "encoder.layer." + i;
             blocks.add(child(path, new Block(config, i, init.at(path + "."))));
         }
-        layernorm = child("vit.layernorm", norm(config, init, "vit.layernorm"));
-        classifier = child(
-                "classifier",
-                linear(init, "classifier", config.hiddenSize(), config.labels().size(), true));
+        layernorm = child(prefix + "layernorm", norm(config, init, prefix + "layernorm"));
+        boolean two = config.distillation() == VitConfig.Distillation.READ;
+        classifier = head(two ? "cls_classifier" : "classifier", init);
+        distilled = two ? head("distillation_classifier", init) : null;
         nameParameters();
+    }
+
+    private Linear head(String name, Init init) {
+        return child(
+                name, linear(init, name, config.hiddenSize(), config.labels().size(), true));
     }
 
     @Override
@@ -50,7 +57,7 @@ public final class Vit extends ImageModel {
     /**
      * Normalised pixels [N, C, H, W], of any size that patches divide, to logits [N, classes].
      *
-     * @param states if not null, gets the embedding and the output of every block, each [N, 1 + patches, hidden]
+     * @param states if not null, gets the embedding and the output of every block, each [N, tokens, hidden]
      */
     public Tensor forward(Tensor pixels, List<Tensor> states) {
         Tensor x = embeddings.forward(pixels); // [N, T, C]
@@ -63,10 +70,15 @@ public final class Vit extends ImageModel {
         if (states != null) {
             states.add(x);
         }
-        Tensor pooled = config.pooling() == VitConfig.Pooling.CLS
-                ? x.select(1, 0)
-                : x.narrow(1, 1, x.dim(1) - 1).mean(1);
-        return classifier.forward(layernorm.forward(pooled));
+        if (config.pooling() == VitConfig.Pooling.MEAN) {
+            return classifier.forward(
+                    layernorm.forward(x.narrow(1, 1, x.dim(1) - 1).mean(1)));
+        }
+        Tensor logits = classifier.forward(layernorm.forward(x.select(1, 0)));
+        return distilled == null
+                ? logits
+                : logits.add(distilled.forward(layernorm.forward(x.select(1, 1))))
+                        .scale(0.5);
     }
 
     /**
@@ -88,7 +100,7 @@ public final class Vit extends ImageModel {
         }
         boolean cls = config.pooling() == VitConfig.Pooling.CLS;
         for (int i = 0; i < t; i++) {
-            flow[i] = cls ? (i == 0 ? 1 : 0) : (i == 0 ? 0 : 1.0 / (t - 1));
+            flow[i] = cls ? seen(i) : (i == 0 ? 0 : 1.0 / (t - 1));
         }
         for (double[] a : attentions.reversed()) {
             double[] next = new double[t];
@@ -99,17 +111,27 @@ public final class Vit extends ImageModel {
             }
             flow = next;
         }
-        float[] patches = new float[t - 1];
-        for (int i = 1; i < t; i++) {
-            patches[i - 1] = (float) flow[i];
+        int leading = config.leadingTokens();
+        float[] patches = new float[t - leading];
+        for (int i = leading; i < t; i++) {
+            patches[i - leading] = (float) flow[i];
         }
         return patches;
     }
 
-    /** [class token, patches] + positions. */
+    /** How much of what is classified is token {@code i}, where that is no mean of patches. */
+    private double seen(int i) {
+        if (distilled != null) {
+            return i < 2 ? 0.5 : 0;
+        }
+        return i == 0 ? 1 : 0;
+    }
+
+    /** [class token, distillation token if there is one, patches] + positions. */
     private static final class Embeddings extends Module {
         private final VitConfig config;
         private final Param clsToken;
+        private final Param distillationToken;
         private final Param positions;
         private final Param patchWeight;
         private final Param patchBias;
@@ -121,7 +143,11 @@ public final class Vit extends ImageModel {
             int p = config.patchSize();
             int patches = config.grid() * config.grid();
             clsToken = param("cls_token", init.make("cls_token", Shape.of(1, 1, c)));
-            positions = param("position_embeddings", init.make("position_embeddings", Shape.of(1, 1 + patches, c)));
+            distillationToken = config.distillation() == VitConfig.Distillation.NONE
+                    ? null
+                    : param("distillation_token", init.make("distillation_token", Shape.of(1, 1, c)));
+            int tokens = config.leadingTokens() + patches;
+            positions = param("position_embeddings", init.make("position_embeddings", Shape.of(1, tokens, c)));
             String path = "patch_embeddings.projection.";
             patchWeight = param(path + "weight", init.make(path + "weight", Shape.of(c, config.channels(), p, p)));
             patchBias = param(path + "bias", init.make(path + "bias", Shape.of(c)));
@@ -147,7 +173,10 @@ public final class Vit extends ImageModel {
                     .reshape(n, rows * columns, config.channels() * p * p);
             Tensor tokens = patches.matmul(patchWeight.value().reshape(c, -1).transpose(0, 1), patchBias.value());
             Tensor cls = clsToken.value().expand(Shape.of(n, 1, c));
-            return dropout.forward(Tensor.concat(1, cls, tokens).add(positions(rows, columns)));
+            Tensor all = distillationToken == null
+                    ? Tensor.concat(1, cls, tokens)
+                    : Tensor.concat(1, cls, distillationToken.value().expand(Shape.of(n, 1, c)), tokens);
+            return dropout.forward(all.add(positions(rows, columns)));
         }
 
         private Tensor positions(int rows, int columns) {
@@ -157,10 +186,11 @@ public final class Vit extends ImageModel {
                 return all;
             }
             int c = config.hiddenSize();
+            int leading = config.leadingTokens();
             Tensor resize = Tensor.of(Bicubic.matrix(grid, grid, rows, columns), rows * columns, grid * grid)
                     .to(all.device());
-            Tensor patches = resize.matmul(all.narrow(1, 1, grid * grid).reshape(grid * grid, c));
-            return Tensor.concat(1, all.narrow(1, 0, 1), patches.reshape(1, rows * columns, c));
+            Tensor patches = resize.matmul(all.narrow(1, leading, grid * grid).reshape(grid * grid, c));
+            return Tensor.concat(1, all.narrow(1, 0, leading), patches.reshape(1, rows * columns, c));
         }
     }
 

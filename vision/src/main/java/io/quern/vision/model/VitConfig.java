@@ -29,6 +29,7 @@ import java.util.regex.Pattern;
  * @param attentionDropout of the attention weights
  * @param dropPath probability with which the last block's branches are left out for a picture (stochastic depth); it grows
  *     linearly from 0 at the first block
+ * @param distillation whether there is a distillation token, and who reads it
  * @param labels of the classes
  */
 public record VitConfig(
@@ -46,12 +47,19 @@ public record VitConfig(
         double dropout,
         double attentionDropout,
         double dropPath,
+        Distillation distillation,
         List<String> labels)
         implements ImageModelConfig {
     static final String TYPE = "vit";
 
-    private static final Pattern BLOCK = Pattern.compile("vit\\.encoder\\.layer\\.(\\d+)\\.(.+)\\.(weight|bias)");
-    private static final Pattern IGNORED = Pattern.compile("(vit\\.)?pooler\\..*");
+    /** The model type of a vision transformer with a distillation token. */
+    static final String DISTILLED = "deit";
+
+    private static final String TEACHER = "DeiTForImageClassificationWithTeacher";
+
+    private static final Pattern BLOCK =
+            Pattern.compile("(?:vit|deit)\\.encoder\\.layer\\.(\\d+)\\.(.+)\\.(weight|bias)");
+    private static final Pattern IGNORED = Pattern.compile("((vit|deit)\\.)?pooler\\..*");
 
     /** What the classifier sees. */
     public enum Pooling {
@@ -59,6 +67,19 @@ public record VitConfig(
         CLS,
         /** The normed mean of the patches, as timm's {@code global_pool="avg"}. */
         MEAN
+    }
+
+    /**
+     * The token of DeiT that learns from a teacher's answers. Source: Touvron et al., "Training data-efficient image transformers
+     * and distillation through attention" (2021).
+     */
+    public enum Distillation {
+        /** There is none. */
+        NONE,
+        /** There is the token, and the classifier does not look at it, as in {@code DeiTForImageClassification}. */
+        UNREAD,
+        /** The answer is the mean of two classifiers, as in {@code DeiTForImageClassificationWithTeacher}. */
+        READ
     }
 
     public VitConfig {
@@ -72,6 +93,9 @@ public record VitConfig(
         if (layers < 1 || channels < 1 || intermediateSize < 1 || labels.isEmpty()) {
             throw new TensorException("vit: sizes must be positive; num_hidden_layers " + layers + ", num_channels "
                     + channels + ", intermediate_size " + intermediateSize + ", labels " + labels.size());
+        }
+        if (pooling == Pooling.MEAN && distillation != Distillation.NONE) {
+            throw new TensorException("vit: a model with a distillation token has its classifier on the class token");
         }
         labels = List.copyOf(labels);
     }
@@ -94,6 +118,7 @@ public record VitConfig(
                 0,
                 0,
                 0,
+                Distillation.NONE,
                 labels);
     }
 
@@ -114,6 +139,7 @@ public record VitConfig(
                 drop,
                 attentionDropout,
                 path,
+                distillation,
                 labels);
     }
 
@@ -145,7 +171,25 @@ public record VitConfig(
                 probability(json, "hidden_dropout_prob"),
                 probability(json, "attention_probs_dropout_prob"),
                 probability(json, "drop_path_rate"),
+                distillation(json),
                 ImageModelConfig.labels(json));
+    }
+
+    private static Distillation distillation(ConfigJson json) {
+        if (!json.string("model_type", "").equals(DISTILLED)) {
+            return Distillation.NONE;
+        }
+        return json.strings("architectures").contains(TEACHER) ? Distillation.READ : Distillation.UNREAD;
+    }
+
+    /** The beginning of the paths of all but the classifiers. */
+    String prefix() {
+        return (distillation == Distillation.NONE ? TYPE : DISTILLED) + ".";
+    }
+
+    /** Tokens before the patches. */
+    public int leadingTokens() {
+        return distillation == Distillation.NONE ? 1 : 2;
     }
 
     private static double probability(ConfigJson json, String key) {
@@ -181,27 +225,29 @@ public record VitConfig(
     public List<Stored> stored(String path) {
         List<Stored> names = new ArrayList<>();
         names.add(Stored.whole(path));
-        if (path.startsWith("vit.")) {
-            names.add(Stored.whole(path.substring(4)));
+        String bare = path.startsWith(prefix()) ? path.substring(prefix().length()) : path;
+        if (!bare.equals(path)) {
+            names.add(Stored.whole(bare));
         }
         Matcher block = BLOCK.matcher(path);
         if (block.matches()) {
             names.add(timm("blocks." + block.group(1) + ".", block.group(2), "." + block.group(3)));
             return names;
         }
-        switch (path) {
-            case "vit.embeddings.cls_token" -> names.add(Stored.whole("cls_token"));
-            case "vit.embeddings.position_embeddings" -> names.add(Stored.whole("pos_embed"));
+        switch (bare) {
+            case "embeddings.cls_token" -> names.add(Stored.whole("cls_token"));
+            case "embeddings.distillation_token" -> names.add(Stored.whole("dist_token"));
+            case "embeddings.position_embeddings" -> names.add(Stored.whole("pos_embed"));
             default -> {
                 String end = path.substring(path.lastIndexOf('.'));
-                switch (path.substring(0, path.length() - end.length())) {
-                    case "vit.embeddings.patch_embeddings.projection" ->
-                        names.add(Stored.whole("patch_embed.proj" + end));
-                    case "vit.layernorm" -> {
+                switch (bare.substring(0, bare.length() - end.length())) {
+                    case "embeddings.patch_embeddings.projection" -> names.add(Stored.whole("patch_embed.proj" + end));
+                    case "layernorm" -> {
                         names.add(Stored.whole("norm" + end));
                         names.add(Stored.whole("fc_norm" + end));
                     }
-                    case "classifier" -> names.add(Stored.whole("head" + end));
+                    case "classifier", "cls_classifier" -> names.add(Stored.whole("head" + end));
+                    case "distillation_classifier" -> names.add(Stored.whole("head_dist" + end));
                     default -> throw new IllegalStateException(path);
                 }
             }
@@ -231,8 +277,14 @@ public record VitConfig(
     @Override
     public ObjectNode toJson() {
         ObjectNode json = ConfigJson.object();
-        json.putArray("architectures").add("ViTForImageClassification");
-        json.put("model_type", TYPE);
+        json.putArray("architectures")
+                .add(
+                        switch (distillation) {
+                            case NONE -> "ViTForImageClassification";
+                            case UNREAD -> "DeiTForImageClassification";
+                            case READ -> TEACHER;
+                        });
+        json.put("model_type", distillation == Distillation.NONE ? TYPE : DISTILLED);
         json.put("image_size", imageSize);
         json.put("patch_size", patchSize);
         json.put("num_channels", channels);
