@@ -2,14 +2,15 @@
 # Checks and measures Quern on an NVIDIA card, from the bundle that gpu-bundle.sh makes. Needs the driver and nothing else; a
 # python3 with torch is measured beside Quern if there is one. Results are written as they come, so a time limit loses little.
 #   gpu-check.sh [--parts LIST] [--out FOLDER] [--limit SECONDS] [--emulated FOLDER]
-#     --parts     of doctor,ops,models,memory,gemm,tf32,attention,train,decode,peers (default: all, in this order)
-#     --out       for results.jsonl, report.txt and check.txt (default: gpu-results)
+#     --parts     of doctor,ops,models,memory,gemm,tf32,attention,tune,train,decode,peers (default: all, in this order)
+#     --out       for results.jsonl, report.txt, check.txt and kernels.json, the table of the fastest kernels that tune fills
+#                 and train and decode use (default: gpu-results)
 #     --limit     ends the part that runs then, and skips the rest (default: 570)
 #     --emulated  the folder of the emulated device's libraries, to try this script without a card; times mean nothing then
 # The exit code is 1 if a test failed or a part did not end well.
 set -u
 here=$(cd "$(dirname "$0")" && pwd -P)
-all=doctor,ops,models,memory,gemm,tf32,attention,train,decode,peers
+all=doctor,ops,models,memory,gemm,tf32,attention,tune,train,decode,peers
 parts=$all
 out=gpu-results
 limit=570
@@ -30,7 +31,10 @@ while [ $# -gt 0 ]; do
     --parts) parts=$2 ;;
     --out) out=$2 ;;
     --limit) limit=$2 ;;
-    --emulated) emulated=$(cd "$2" && pwd -P) || fail "no folder $2" ;;
+    --emulated)
+      [ -e "$2/libcuda.so.1" ] || fail "there is no emulated device (libcuda.so.1) in $2"
+      emulated=$(cd "$2" && pwd -P)
+      ;;
   esac
   shift 2
 done
@@ -44,6 +48,9 @@ done
 
 mkdir -p "$out" || exit 2
 out=$(cd "$out" && pwd -P)
+case $out in
+  *" "*) fail "--out $out: its name must have no spaces" ;;
+esac
 results=$out/results.jsonl
 log=$out/check.txt
 : >"$results"
@@ -56,13 +63,16 @@ if [ -n "$emulated" ]; then
   model=$here/tests/models/gpt2-tiny
   train="--model $model --batch 2 --time 8 -r 1"
   decode="-m $model -p 8 -n 4 -r 1 --warm-up 0"
+  tune="--shape 33x40x48 --quick"
   tiny=--tiny
 else
   device=-Dquern.cuda.card=true
   train="--model gpt2 --batch 8 --time 1024 -r 10"
   decode="-m gpt2 -p 512 -n 128 -r 5 --warm-up 2"
+  tune="--op matmul,gemv --quick"
   tiny=
 fi
+device="$device -Dquern.cuda.table=$out/kernels.json"
 export QUERN_OPTS="$device"
 
 say() {
@@ -135,6 +145,8 @@ check gemm
 check tf32 -Dquern.cuda.tf32=true
 check attention
 # shellcheck disable=SC2086 # lists of options
+run tune "$here/quern" bench kernels $tune --device cuda --save --json
+# shellcheck disable=SC2086 # lists of options
 run train "$here/quern" bench train $train --device cuda --json
 # shellcheck disable=SC2086
 run train "$here/quern" bench train $train --device cuda --dtype bf16 --json
@@ -156,5 +168,5 @@ fi
   >"$out/report.txt" || bad=1
 echo "== report"
 cat "$out/report.txt"
-echo "in $out: results.jsonl, report.txt, check.txt"
+echo "in $out: results.jsonl, report.txt, check.txt$([ -e "$out/kernels.json" ] && echo ", kernels.json")"
 exit $bad

@@ -43,6 +43,10 @@ class GpuBenchTest {
                 List.of(
                         "{\"part\":\"memory\",\"name\":\"adamw\",\"dtype\":\"F32\",\"impl\":\"torch\",\"ms\":1e9}",
                         "{\"part\":\"decode\",\"test\":\"tg4\",\"dtype\":\"F32\",\"tok_s\":12.5}",
+                        "{\"part\":\"tune\",\"op\":\"matmul/tile\",\"shape\":\"1x2x3"
+                                + " NN\",\"dtype\":\"F32\",\"time_us\":1500}",
+                        "{\"part\":\"tune\",\"op\":\"matmul/cublas\",\"shape\":\"1x2x3"
+                                + " NN\",\"dtype\":\"F32\",\"time_us\":9e5}",
                         "{\"part\":\"ops\",\"test\":\"X.y\",\"outcome\":\"failed\",\"message\":\"wrong\"}",
                         "{\"part\":\"tra"),
                 java.nio.file.StandardOpenOption.APPEND);
@@ -56,6 +60,7 @@ class GpuBenchTest {
         assertRow(report, "gemm       64x64x64 NN                  BF16 ", "off by");
         assertRow(report, "gemm       33x65x17 NT                  F32  ", "cuBLAS");
         assertRow(report, "attention  backward 1x32x2x16           F32  ", "TFLOP/s");
+        assertRow(report, "tune       matmul 1x2x3 NN              F32  ", "  tile 1.50 ms  cublas 900 ms");
         assertRow(report, "decode     quern tg4 F32", "12.50 tokens/s");
     }
 

@@ -2,6 +2,7 @@ package io.quern.cuda;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -56,7 +57,8 @@ final class GpuReport {
     /** A row for each operation, a column for each that ran it. */
     private void measurements() {
         Map<String, Map<String, JsonNode>> rows = new LinkedHashMap<>();
-        for (JsonNode l : lines) {
+        for (JsonNode line : lines) {
+            JsonNode l = variant(line);
             if (l.has("ms")) {
                 String key = "%-10s %-28s %-5s"
                         .formatted(
@@ -78,6 +80,18 @@ final class GpuReport {
             }
             text.append('\n');
         });
+    }
+
+    /** A row of {@code quern bench kernels} for one of several kernels, in the form of the others. */
+    private static JsonNode variant(JsonNode line) {
+        String[] op = line.path("op").asText().split("/");
+        if (op.length != 2 || !line.has("time_us")) {
+            return line;
+        }
+        ObjectNode l = line.deepCopy();
+        l.put("name", op[0] + " " + line.path("shape").asText()).put("impl", op[1]);
+        l.put("ms", line.get("time_us").asDouble() / 1e3);
+        return l.put("tflops", line.path("gflops").asDouble() / 1e3);
     }
 
     private static String cell(String impl, JsonNode l) {
