@@ -49,7 +49,7 @@ final class AttentionCommand implements Callable<Integer> {
             description = "PNG file to write.")
     private Path out;
 
-    @Parameters(arity = "1", paramLabel = "FILE", description = "PNG, JPEG, BMP or GIF file.")
+    @Parameters(arity = "1", paramLabel = "FILE", description = "PNG, JPEG, BMP, GIF or WebP file.")
     private Path input;
 
     private final Output output;

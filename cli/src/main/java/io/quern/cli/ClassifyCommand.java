@@ -61,7 +61,10 @@ final class ClassifyCommand implements Callable<Integer> {
             description = "A second text that goes with every --text, for models of pairs.")
     private String pair;
 
-    @Parameters(arity = "0..*", paramLabel = "FILE", description = "PNG, JPEG, BMP or GIF files, or folders of them.")
+    @Parameters(
+            arity = "0..*",
+            paramLabel = "FILE",
+            description = "PNG, JPEG, BMP, GIF or WebP files, or folders of them.")
     private List<Path> inputs = new ArrayList<>();
 
     private final Output output;
@@ -88,7 +91,7 @@ final class ClassifyCommand implements Callable<Integer> {
             if (Files.isDirectory(p)) {
                 List<Path> found = ImageFolder.files(p);
                 if (found.isEmpty()) {
-                    throw new TensorException(p + ": there are no PNG, JPEG, BMP or GIF files in this folder");
+                    throw new TensorException(p + ": there are no PNG, JPEG, BMP, GIF or WebP files in this folder");
                 }
                 files.addAll(found);
             } else {

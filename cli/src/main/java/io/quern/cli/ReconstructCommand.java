@@ -100,7 +100,10 @@ final class ReconstructCommand implements Callable<Integer> {
             description = "Of noise and holes. Default: ${DEFAULT-VALUE}.")
     private long seed;
 
-    @Parameters(arity = "0..*", paramLabel = "FILE", description = "PNG, JPEG, BMP or GIF files, or folders of them.")
+    @Parameters(
+            arity = "0..*",
+            paramLabel = "FILE",
+            description = "PNG, JPEG, BMP, GIF or WebP files, or folders of them.")
     private List<Path> inputs = List.of();
 
     private final Output output;
@@ -194,7 +197,8 @@ final class ReconstructCommand implements Callable<Integer> {
             }
         }
         if (files.isEmpty()) {
-            throw new TensorException(inputs.getFirst() + ": there are no PNG, JPEG, BMP or GIF files in this folder");
+            throw new TensorException(
+                    inputs.getFirst() + ": there are no PNG, JPEG, BMP, GIF or WebP files in this folder");
         }
         if (files.size() > MOST) {
             throw new TensorException(

@@ -19,7 +19,7 @@ import javax.imageio.stream.ImageInputStream;
 import javax.imageio.stream.MemoryCacheImageInputStream;
 
 /**
- * Decodes PNG, JPEG, BMP and GIF files (the first picture). The header is read first, so that a picture that is too large
+ * Decodes PNG, JPEG, BMP, GIF (the first picture) and WebP files. The header is read first, so that a picture that is too large
  * is refused before memory is taken. Samples are used as they are stored, without colour management, as Pillow does: 16
  * bits become 8, transparency is dropped, CMYK becomes RGB.
  */
@@ -34,7 +34,8 @@ public final class ImageFile {
     /** Whether a file is called like one that can be decoded. */
     public static boolean isNamedLikeOne(Path file) {
         String name = file.getFileName().toString().toLowerCase(java.util.Locale.ROOT);
-        return List.of(".png", ".jpg", ".jpeg", ".bmp", ".gif").stream().anyMatch(name::endsWith);
+        return List.of(".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp").stream()
+                .anyMatch(name::endsWith);
     }
 
     /**
@@ -58,10 +59,13 @@ public final class ImageFile {
 
     /** Decodes the bytes of a file; {@code name} is for messages. */
     public static Image decode(String name, byte[] bytes) {
+        if (WebpFile.isOne(bytes)) {
+            return webp(name, bytes);
+        }
         try (ImageInputStream in = new MemoryCacheImageInputStream(new ByteArrayInputStream(bytes))) {
             Iterator<ImageReader> readers = javax.imageio.ImageIO.getImageReaders(in);
             if (!readers.hasNext()) {
-                throw new TensorException(name + " is not a picture in PNG, JPEG, BMP or GIF format");
+                throw new TensorException(name + " is not a picture in PNG, JPEG, BMP, GIF or WebP format");
             }
             ImageReader reader = readers.next();
             try {
@@ -76,13 +80,34 @@ public final class ImageFile {
         }
     }
 
-    private static Image decode(String name, ImageReader reader, byte[] bytes) throws IOException {
-        long width = reader.getWidth(0);
-        long height = reader.getHeight(0);
+    private static Image webp(String name, byte[] bytes) {
+        WebpFile.check(name, bytes);
+        try (ImageInputStream in = new WebpFile.Input(bytes)) {
+            ImageReader reader = WebpFile.reader();
+            try {
+                reader.setInput(in, true, true);
+                return decode(name, reader, bytes);
+            } finally {
+                reader.dispose();
+            }
+        } catch (TensorException e) {
+            throw e;
+        } catch (IOException | RuntimeException e) {
+            // The reader reports broken files by several kinds of these.
+            throw new TensorException(name + " is a broken WebP: " + e.getMessage(), e);
+        }
+    }
+
+    /** Refuses pictures that would take too much memory. */
+    static void checkSize(String name, long width, long height) {
         if (width < 1 || height < 1 || width * height > MOST_PIXELS) {
             throw new TensorException(name + " is " + width + " x " + height + " pixels; pictures of up to "
                     + MOST_PIXELS + " pixels are decoded: make it smaller");
         }
+    }
+
+    private static Image decode(String name, ImageReader reader, byte[] bytes) throws IOException {
+        checkSize(name, reader.getWidth(0), reader.getHeight(0));
         List<String> warnings = new ArrayList<>();
         reader.addIIOReadWarningListener((source, warning) -> warnings.add(warning));
         boolean jpeg = reader.getFormatName().equalsIgnoreCase("jpeg");

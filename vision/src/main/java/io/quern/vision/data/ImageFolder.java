@@ -48,7 +48,7 @@ public final class ImageFolder {
         List<String> names = labels == null ? found : labels;
         if (found.isEmpty()) {
             throw new TensorException(folder + ": there are no pictures; expected a folder for each class with PNG,"
-                    + " JPEG, BMP or GIF files in it");
+                    + " JPEG, BMP, GIF or WebP files in it");
         }
         List<Path> files = new ArrayList<>();
         List<Integer> classes = new ArrayList<>();
