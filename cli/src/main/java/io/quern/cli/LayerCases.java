@@ -89,6 +89,21 @@ final class LayerCases {
                     shape,
                     () -> new Elementwise.UnaryGrad(kind, o.positive(ROWS, INNER), o.numbers(ROWS, INNER)));
         }
+        for (Elementwise.UnaryKind kind : List.of(
+                Elementwise.UnaryKind.RELU,
+                Elementwise.UnaryKind.SILU,
+                Elementwise.UnaryKind.GELU,
+                Elementwise.UnaryKind.GELU_TANH)) {
+            one(
+                    "bias_" + kind.label(),
+                    shape,
+                    () -> new Elementwise.BiasUnary(kind, o.numbers(ROWS, INNER), o.numbers(INNER)));
+            one(
+                    "bias_" + kind.label() + "_grad",
+                    shape,
+                    () -> new Elementwise.BiasUnaryGrad(
+                            kind, o.numbers(ROWS, INNER), o.numbers(INNER), o.numbers(ROWS, INNER)));
+        }
         for (Elementwise.BinaryKind kind : Elementwise.BinaryKind.values()) {
             one(
                     kind.label(),

@@ -149,7 +149,7 @@ final class CudaBackend implements Backend, Tunable {
         synchronized (device) {
             try {
                 switch (op) {
-                    case Elementwise e -> elementwise.run(e, in, out[0]);
+                    case Elementwise e -> elementwise.run(e, in, out);
                     case Reduce r -> reduce.run(r, in, out);
                     case MatMul m -> matmul.run(in[0], in[1], in[2], out[0]);
                     case Norm n -> norm.run(n, in, out);

@@ -10,14 +10,25 @@ import io.quern.tensor.op.Elementwise;
 final class ElementwiseLauncher {
     private final CudaDevice device;
     private final CudaPool pool;
+    private final BiasLauncher bias;
 
     ElementwiseLauncher(CudaDevice device, CudaPool pool) {
         this.device = device;
         this.pool = pool;
+        this.bias = new BiasLauncher(device, pool);
     }
 
-    void run(Elementwise op, Tensor[] in, Tensor y) {
+    void run(Elementwise op, Tensor[] in, Tensor[] out) {
+        Tensor y = out[0];
         long n = y.size();
+        switch (op) {
+            case Elementwise.BiasUnary b -> bias.forward(b.kind(), in[0], in[1], y);
+            case Elementwise.BiasUnaryGrad b -> bias.backward(b.kind(), in[0], in[1], in[2], y, out[1]);
+            default -> alone(op, in, y, n);
+        }
+    }
+
+    private void alone(Elementwise op, Tensor[] in, Tensor y, long n) {
         if (op instanceof Elementwise.Cast && in[0].dtype().isQuantized()) {
             fromBlocks(in[0], y);
             return;
@@ -32,6 +43,8 @@ final class ElementwiseLauncher {
                         .i64(in[1].address())
                         .i64(y.address());
             case Elementwise.Binary b -> pair(start("binary", y).i32(b.kind().ordinal()), in, y);
+            case Elementwise.BiasUnary b -> throw new IllegalStateException(b.name());
+            case Elementwise.BiasUnaryGrad b -> throw new IllegalStateException(b.name());
             case Elementwise.Compare c ->
                 pair(start("compare", in[0]).i32(c.kind().ordinal()), in, y);
             case Elementwise.Affine a ->

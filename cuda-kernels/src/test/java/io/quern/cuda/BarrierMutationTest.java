@@ -9,6 +9,7 @@ import io.quern.tensor.Scope;
 import io.quern.tensor.check.OpCase;
 import io.quern.tensor.check.OpCatalog;
 import io.quern.tensor.op.Attention;
+import io.quern.tensor.op.Elementwise;
 import io.quern.tensor.op.Loss;
 import io.quern.tensor.op.MatMul;
 import io.quern.tensor.op.Norm;
@@ -75,6 +76,7 @@ class BarrierMutationTest {
                 case "attention.cu" -> op instanceof Attention;
                 case "reduce.cu" -> op instanceof Reduce && !(op instanceof Reduce.TopK);
                 case "topk.cu" -> op instanceof Reduce.TopK;
+                case "elementwise.cu" -> op instanceof Elementwise.BiasUnaryGrad;
                 case "norm.cu" -> op instanceof Norm;
                 case "loss.cu" -> op instanceof Loss;
                 case "matmul.cu", "matmul_f32.cu", "matmul_mma.cu", "matmul_tf32.cu", "gemv.cu" -> op instanceof MatMul;

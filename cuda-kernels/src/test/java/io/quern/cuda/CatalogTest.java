@@ -11,6 +11,7 @@ import io.quern.tensor.TensorException;
 import io.quern.tensor.check.OpCase;
 import io.quern.tensor.check.OpCatalog;
 import io.quern.tensor.op.Attention;
+import io.quern.tensor.op.Elementwise;
 import io.quern.tensor.op.Loss;
 import io.quern.tensor.op.MatMul;
 import io.quern.tensor.op.Norm;
@@ -84,6 +85,7 @@ class CatalogTest {
                 || op instanceof Attention
                 || op instanceof Reduce
                 || op instanceof Norm
+                || op instanceof Elementwise.BiasUnaryGrad
                 || op instanceof Loss;
     }
 

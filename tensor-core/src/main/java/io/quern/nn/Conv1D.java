@@ -1,6 +1,7 @@
 package io.quern.nn;
 
 import io.quern.tensor.Tensor;
+import io.quern.tensor.op.Elementwise.UnaryKind;
 
 /** y = x W + b, with the weight stored as [in, out]: the linear layer of GPT-2's checkpoints. */
 public final class Conv1D extends LinearLayer {
@@ -16,6 +17,11 @@ public final class Conv1D extends LinearLayer {
     @Override
     Tensor apply(Tensor x) {
         return x.matmul(weight.value(), bias.value());
+    }
+
+    @Override
+    Tensor apply(Tensor x, UnaryKind f) {
+        return x.matmul(weight.value(), bias.value(), f);
     }
 
     @Override

@@ -1,6 +1,7 @@
 package io.quern.nn;
 
 import io.quern.tensor.Tensor;
+import io.quern.tensor.op.Elementwise.UnaryKind;
 
 /** y = x W^T + b, with the weight stored as [out, in], as PyTorch does. */
 public final class Linear extends LinearLayer {
@@ -16,6 +17,11 @@ public final class Linear extends LinearLayer {
     @Override
     Tensor apply(Tensor x) {
         return x.matmul(weight.value().transpose(0, 1), bias == null ? null : bias.value());
+    }
+
+    @Override
+    Tensor apply(Tensor x, UnaryKind f) {
+        return x.matmul(weight.value().transpose(0, 1), bias == null ? null : bias.value(), f);
     }
 
     /** [out, in]; refused while there is an adapter, of which it does not tell. */

@@ -5,6 +5,8 @@ import io.quern.tensor.Shape;
 import io.quern.tensor.Tape;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.TensorException;
+import io.quern.tensor.op.Elementwise;
+import io.quern.tensor.op.Elementwise.UnaryKind;
 
 /** A linear layer, to which a product of low rank can be added: see {@link LowRank}. */
 public abstract sealed class LinearLayer extends Module permits Linear, Conv1D {
@@ -19,6 +21,9 @@ public abstract sealed class LinearLayer extends Module permits Linear, Conv1D {
     /** The layer without an adapter. */
     abstract Tensor apply(Tensor x);
 
+    /** f of the layer without an adapter. */
+    abstract Tensor apply(Tensor x, UnaryKind f);
+
     abstract Param weightParam();
 
     /** B A, [out, in], in the layout of this layer's weight. */
@@ -28,6 +33,11 @@ public abstract sealed class LinearLayer extends Module permits Linear, Conv1D {
     public final Tensor forward(Tensor x) {
         Tensor y = apply(x);
         return adapter == null ? y : y.add(adapter.forward(x));
+    }
+
+    /** f of {@link #forward(Tensor)}, in one pass with the bias where no adapter is added after it. */
+    public final Tensor forward(Tensor x, UnaryKind f) {
+        return adapter == null ? apply(x, f) : Tensor.run(new Elementwise.Unary(f, forward(x)));
     }
 
     /** What was attached, or null. */

@@ -651,6 +651,15 @@ public final class Tensor implements AutoCloseable {
         return run(new MatMul(this, weight, bias));
     }
 
+    /**
+     * f(this [..., M, K] times weight [K, N] plus bias [N]), as in a feed-forward layer. The bias, which may be null, is added in
+     * the pass that applies f.
+     */
+    public Tensor matmul(Tensor weight, Tensor bias, UnaryKind f) {
+        Tensor product = matmul(weight);
+        return run(bias == null ? new Elementwise.Unary(f, product) : new Elementwise.BiasUnary(f, product, bias));
+    }
+
     /** Over the innermost dimension; weight and bias may be null. */
     public Tensor layerNorm(Tensor weight, Tensor bias, double eps) {
         return run(new Norm.LayerNorm(this, weight, bias, eps));

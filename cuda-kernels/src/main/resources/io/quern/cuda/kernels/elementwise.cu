@@ -1,4 +1,4 @@
-// Element by element: functions of one and two numbers, comparisons, choices, casts, dropout.
+// Element by element: functions of one and two numbers, comparisons, choices, casts, dropout; functions after a bias.
 //
 // All are bound by memory: each element is read and written once. One thread takes an element and strides by the grid; the
 // kind of function is an argument, so the branch on it is the same for every thread. Broadcasting goes by strides of 0.
@@ -94,6 +94,47 @@ __device__ __forceinline__ M combine(int kind, M a, M b) {
     }
 }
 
+// y = f(x + bias) in rows of c numbers. A block takes a row, so that no thread divides to find its column.
+template <class T>
+__device__ void bias_unary(int kind, const T *x, const T *bias, T *y, i64 rows, i64 c) {
+    for (i64 r = blockIdx.x; r < rows; r += gridDim.x) {
+        for (i64 j = threadIdx.x; j < c; j += blockDim.x) {
+            store(y, r * c + j, apply(kind, load(x, r * c + j) + load(bias, j)));
+        }
+    }
+}
+
+#define COLUMNS 64
+#define LANES 4
+
+// dx = f'(x + bias) dy, and sums of it over stretches of rows, of which blockIdx.y is one: LANES threads share the rows of a
+// column and their sums are added in order. The stretches are added by column_totals, so that enough blocks read x and dy
+// although results do not depend on how many run. Overwrites.
+template <class T, class M>
+__device__ void bias_unary_grad(
+        int kind, const T *x, const T *bias, const T *dy, T *dx, M *sums, i64 rows, i64 c, i64 stretch) {
+    __shared__ M part[LANES][COLUMNS];
+    int column = threadIdx.x % COLUMNS;
+    int lane = threadIdx.x / COLUMNS;
+    i64 j = (i64)blockIdx.x * COLUMNS + column;
+    i64 last = (blockIdx.y + 1) * stretch < rows ? (blockIdx.y + 1) * stretch : rows;
+    M b = j < c ? load(bias, j) : (M)0;
+    M sum = 0;
+    for (i64 r = blockIdx.y * stretch + lane; j < c && r < last; r += LANES) {
+        M d = load(dy, r * c + j) * derivative(kind, load(x, r * c + j) + b);
+        store(dx, r * c + j, d);
+        sum += d;
+    }
+    part[lane][column] = sum;
+    __syncthreads();
+    if (lane == 0 && j < c) {
+        for (int k = 1; k < LANES; k++) {
+            sum += part[k][column];
+        }
+        sums[blockIdx.y * c + j] = sum;
+    }
+}
+
 // In the order of Elementwise.CompareKind.
 template <class M>
 __device__ __forceinline__ int compare(int kind, M a, M b) {
@@ -116,6 +157,22 @@ __device__ __forceinline__ int compare(int kind, M a, M b) {
     extern "C" __global__ void unary_grad_##t(int kind, const T *x, const T *dy, T *dx, i64 n) {                       \
         FOR_EACH(i, n) {                                                                                               \
             store(dx, i, load(dy, i) * derivative(kind, load(x, i)));                                                  \
+        }                                                                                                              \
+    }                                                                                                                  \
+    extern "C" __global__ void bias_unary_##t(int kind, const T *x, const T *bias, T *y, i64 rows, i64 c) {            \
+        bias_unary(kind, x, bias, y, rows, c);                                                                         \
+    }                                                                                                                  \
+    extern "C" __global__ void bias_unary_grad_##t(int kind, const T *x, const T *bias, const T *dy, T *dx,            \
+            Math<T>::type *sums, i64 rows, i64 c, i64 stretch) {                                                       \
+        bias_unary_grad(kind, x, bias, dy, dx, sums, rows, c, stretch);                                                \
+    }                                                                                                                  \
+    extern "C" __global__ void column_totals_##t(const Math<T>::type *sums, T *y, i64 stretches, i64 c) {              \
+        FOR_EACH(j, c) {                                                                                               \
+            Math<T>::type sum = 0;                                                                                     \
+            for (i64 s = 0; s < stretches; s++) {                                                                      \
+                sum += sums[s * c + j];                                                                                \
+            }                                                                                                          \
+            store(y, j, sum);                                                                                          \
         }                                                                                                              \
     }                                                                                                                  \
     extern "C" __global__ void binary_##t(int kind, Walk w, const T *a, const T *b, T *y, i64 n) {                     \

@@ -57,6 +57,9 @@ final class ElementwiseCases {
                             1)
                     .andIntegers());
         }
+        for (UnaryKind kind : List.of(UnaryKind.RELU, UnaryKind.SILU, UnaryKind.GELU, UnaryKind.GELU_TANH)) {
+            bias(all, kind);
+        }
         for (CompareKind kind : CompareKind.values()) {
             for (int[][] pair : PAIRS) {
                 all.add(OpCase.of(
@@ -111,6 +114,31 @@ final class ElementwiseCases {
                     d -> List.of(positive ? d.positive(n) : d.normal(n), d.normal(n)),
                     t -> new Elementwise.UnaryGrad(kind, t.get(0), t.get(1))));
         }
+    }
+
+    private static void bias(List<OpCase> all, UnaryKind kind) {
+        int[][] shapes = {{1, 1}, {3, 15}, {2, 5, 64}, {257, 65}, {130, 3}, {33}, {1, 1030}, {0, 4}};
+        for (int[] s : shapes) {
+            int c = s[s.length - 1];
+            all.add(OpCase.of(
+                    "bias_" + kind.label() + " " + Arrays.toString(s),
+                    d -> kind == UnaryKind.RELU
+                            ? List.of(d.positive(s), d.positive(c)) // differences at the bend say nothing
+                            : List.of(d.normal(s), d.normal(c)),
+                    t -> new Elementwise.BiasUnary(kind, t.get(0), t.get(1)),
+                    0,
+                    1));
+            all.add(OpCase.of(
+                    "bias_" + kind.label() + "_grad " + Arrays.toString(s),
+                    d -> List.of(d.normal(s), d.normal(c), d.normal(s)),
+                    t -> new Elementwise.BiasUnaryGrad(kind, t.get(0), t.get(1), t.get(2))));
+        }
+        all.add(OpCase.of(
+                "bias_" + kind.label() + " of a view",
+                d -> List.of(d.positive(33, 5), d.positive(33)),
+                t -> new Elementwise.BiasUnary(kind, t.get(0).transpose(0, 1), t.get(1)),
+                0,
+                1));
     }
 
     private static void ties(List<OpCase> all) {

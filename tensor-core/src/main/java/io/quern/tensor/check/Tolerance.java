@@ -64,6 +64,8 @@ public record Tolerance(double abs, double rel) {
                             case EXP, LOG, RSQRT, SIGMOID, TANH, GELU, GELU_TANH, SILU -> false;
                         };
                     case Elementwise.Binary b -> true;
+                    case Elementwise.BiasUnary b -> false;
+                    case Elementwise.BiasUnaryGrad b -> false;
                     case Elementwise.Compare c -> true;
                     case Elementwise.Where w -> true;
                     case Elementwise.Cast c -> true;
@@ -90,6 +92,8 @@ public record Tolerance(double abs, double rel) {
     /** How many terms of size 1 an element of the result sums, chained sums added up. */
     private static double summands(Op op) {
         return switch (op) {
+            case Elementwise.BiasUnary b -> 1;
+            case Elementwise.BiasUnaryGrad b -> 1 + rows(b.x().shape());
             case Elementwise e -> 0;
             case Reduce r ->
                 switch (r) {

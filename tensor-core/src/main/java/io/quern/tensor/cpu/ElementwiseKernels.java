@@ -25,7 +25,12 @@ final class ElementwiseKernels {
 
     private ElementwiseKernels() {}
 
-    static void run(Elementwise op, Tensor[] in, Tensor out) {
+    static void run(Elementwise op, Tensor[] in, Tensor[] results) {
+        if (op instanceof Elementwise.BiasUnaryGrad u) {
+            BiasKernels.backward(u.kind(), in[0], in[1], in[2], results[0], results[1]);
+            return;
+        }
+        Tensor out = results[0];
         if (out.size() == 0) {
             return;
         }
@@ -48,6 +53,8 @@ final class ElementwiseKernels {
                         (from, to) -> UnaryGradKernels.run(
                                 u.kind(), x + 4 * from, dy + 4 * from, dx + 4 * from, (int) (to - from)));
             }
+            case Elementwise.BiasUnary u -> BiasKernels.forward(u.kind(), in[0], in[1], out);
+            case Elementwise.BiasUnaryGrad u -> throw new IllegalStateException(u.name());
             case Elementwise.Binary b -> binary(b.kind(), in[0], in[1], out);
             case Elementwise.Compare c -> compare(c, in, out);
             case Elementwise.Affine a -> {

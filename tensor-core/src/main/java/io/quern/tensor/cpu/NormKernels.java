@@ -46,7 +46,8 @@ final class NormKernels {
     }
 
     private static void add(Tensor a, Tensor b, Tensor sum) {
-        ElementwiseKernels.run(new Elementwise.Binary(Elementwise.BinaryKind.ADD, a, b), new Tensor[] {a, b}, sum);
+        ElementwiseKernels.run(
+                new Elementwise.Binary(Elementwise.BinaryKind.ADD, a, b), new Tensor[] {a, b}, new Tensor[] {sum});
     }
 
     /** Mean, then variance from the deviations, then the result; a row stays in the first-level cache meanwhile. */

@@ -17,7 +17,8 @@ final class ScalarElementwise {
 
     private ScalarElementwise() {}
 
-    static void run(Elementwise op, Tensor[] in, Tensor out) {
+    static void run(Elementwise op, Tensor[] in, Tensor[] results) {
+        Tensor out = results[0];
         switch (op) {
             case Elementwise.Unary u -> {
                 double[] x = ScalarMemory.read(in[0]);
@@ -33,6 +34,26 @@ final class ScalarElementwise {
                     x[i] = dy[i] * derivative(u.kind(), x[i]);
                 }
                 ScalarMemory.write(x, out);
+            }
+            case Elementwise.BiasUnary u -> {
+                double[] x = ScalarMemory.read(in[0]);
+                double[] bias = ScalarMemory.read(in[1]);
+                for (int i = 0; i < x.length; i++) {
+                    x[i] = unary(u.kind(), x[i] + bias[i % bias.length]);
+                }
+                ScalarMemory.write(x, out);
+            }
+            case Elementwise.BiasUnaryGrad u -> {
+                double[] x = ScalarMemory.read(in[0]);
+                double[] bias = ScalarMemory.read(in[1]);
+                double[] dy = ScalarMemory.read(in[2]);
+                double[] dBias = new double[bias.length];
+                for (int i = 0; i < x.length; i++) {
+                    x[i] = dy[i] * derivative(u.kind(), x[i] + bias[i % bias.length]);
+                    dBias[i % bias.length] += x[i];
+                }
+                ScalarMemory.write(x, out);
+                ScalarMemory.write(dBias, results[1]);
             }
             case Elementwise.Binary b -> {
                 if (out.dtype() == DType.I32) {

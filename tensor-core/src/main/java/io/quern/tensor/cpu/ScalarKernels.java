@@ -35,7 +35,7 @@ final class ScalarKernels implements Kernels {
     @Override
     public void run(Op op, Tensor[] in, Tensor[] out) {
         switch (op) {
-            case Elementwise e -> ScalarElementwise.run(e, in, out[0]);
+            case Elementwise e -> ScalarElementwise.run(e, in, out);
             case Reduce r -> ScalarReduce.run(r, in, out);
             case MatMul m -> ScalarMatMul.run(in[0], in[1], in[2], out[0]);
             case Norm n -> ScalarNorm.run(n, in, out);

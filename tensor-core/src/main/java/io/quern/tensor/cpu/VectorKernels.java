@@ -67,7 +67,7 @@ final class VectorKernels implements Kernels {
             case Q8_0, Q4_0, Q4_K, Q6_K -> throw new IllegalStateException(op.name() + " on " + dtype);
             case I32 -> {
                 if (op instanceof Elementwise.Where w) {
-                    ElementwiseKernels.run(w, in, out[0]); // moves words of 32 bits, whatever they mean
+                    ElementwiseKernels.run(w, in, out); // moves words of 32 bits, whatever they mean
                 } else {
                     scalar.run(op, in, out);
                 }
@@ -77,7 +77,7 @@ final class VectorKernels implements Kernels {
 
     private void f32(Op op, Tensor[] in, Tensor[] out) {
         switch (op) {
-            case Elementwise e -> ElementwiseKernels.run(e, in, out[0]);
+            case Elementwise e -> ElementwiseKernels.run(e, in, out);
             case Reduce r -> ReduceKernels.run(r, in, out);
             case MatMul m -> MatMulKernels.run(in[0], in[1], in[2], out[0]);
             case Norm n -> NormKernels.run(n, in, out);

@@ -129,6 +129,77 @@ public sealed interface Elementwise extends Op {
         }
     }
 
+    /** y = f(x + bias) with a bias [C] along the innermost dimension: what follows the product of a linear layer. */
+    record BiasUnary(UnaryKind kind, Tensor x, Tensor bias) implements Elementwise {
+        @Override
+        public String name() {
+            return "bias_" + kind.label();
+        }
+
+        @Override
+        public List<Tensor> inputs() {
+            return asList(x, bias);
+        }
+
+        @Override
+        public List<Spec> outputs() {
+            Checks.floating(name(), x);
+            Checks.atLeastRank(name(), 1, x);
+            Checks.vector(name(), "the bias", x.shape().dim(-1), bias, x);
+            return List.of(new Spec(x.shape(), x.dtype()));
+        }
+
+        @Override
+        public Saves saves() {
+            return Saves.inputs(0, 1);
+        }
+
+        @Override
+        public List<Tensor> gradient(Backward b) {
+            return Tensor.runAll(new BiasUnaryGrad(kind, x, bias, b.gradient(0)));
+        }
+
+        @Override
+        public long flops() {
+            return 2 * x.shape().size();
+        }
+    }
+
+    /** dx = f'(x + bias) * dy, and the gradient of the bias [C], the sum of dx over all rows in a fixed order. */
+    record BiasUnaryGrad(UnaryKind kind, Tensor x, Tensor bias, Tensor dy) implements Elementwise {
+        @Override
+        public String name() {
+            return "bias_" + kind.label() + "_grad";
+        }
+
+        @Override
+        public List<Tensor> inputs() {
+            return asList(x, bias, dy);
+        }
+
+        @Override
+        public List<Spec> outputs() {
+            Checks.sameShape(name(), x, dy);
+            Checks.sameDType(name(), x, dy);
+            return List.of(new Spec(x.shape(), x.dtype()), new Spec(bias.shape(), bias.dtype()));
+        }
+
+        @Override
+        public Saves saves() {
+            return Saves.NONE;
+        }
+
+        @Override
+        public List<Tensor> gradient(Backward b) {
+            return Checks.noGradient(name());
+        }
+
+        @Override
+        public long flops() {
+            return 4 * x.shape().size();
+        }
+    }
+
     /** y = f(a, b), broadcast. */
     record Binary(BinaryKind kind, Tensor a, Tensor b) implements Elementwise {
         @Override

@@ -176,7 +176,7 @@ public final class Bert extends BertModel {
         Tensor forward(Tensor x, Tensor mask) {
             return Scope.tidy(() -> {
                 Tensor a = attentionNorm.forwardSum(x, attention(x, mask)).getFirst();
-                Tensor inner = config.activation().apply(intermediate.forward(a));
+                Tensor inner = intermediate.forward(a, config.activation().function());
                 return outputNorm
                         .forwardSum(a, dropout.forward(output.forward(inner)))
                         .getFirst();

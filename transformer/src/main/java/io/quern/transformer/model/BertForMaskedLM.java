@@ -48,7 +48,7 @@ public final class BertForMaskedLM extends BertModel {
         }
 
         Tensor forward(Tensor hidden, Bert bert) {
-            Tensor x = norm.forward(config.activation().apply(dense.forward(hidden)));
+            Tensor x = norm.forward(dense.forward(hidden, config.activation().function()));
             return bert.project(x).add(bias.value());
         }
     }

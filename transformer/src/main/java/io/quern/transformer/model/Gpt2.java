@@ -176,7 +176,8 @@ public final class Gpt2 extends CausalLanguageModel {
         }
 
         Tensor forward(Tensor x) {
-            return residualDropout.forward(cProj.forward(config.activation().apply(cFc.forward(x))));
+            return residualDropout.forward(
+                    cProj.forward(cFc.forward(x, config.activation().function())));
         }
     }
 

@@ -48,7 +48,7 @@ public final class DeepAutoencoder extends Autoencoder {
     Tensor encoder(Tensor pixels, List<Tensor> planes) {
         Tensor x = pixels.reshape(pixels.dim(0), -1);
         for (Linear layer : down) {
-            x = config().activation().apply(layer.forward(x));
+            x = layer.forward(x, config().activation().function());
         }
         Tensor codes = code.forward(x);
         return config().activeCodes() ? config().activation().apply(codes) : codes;
@@ -58,7 +58,7 @@ public final class DeepAutoencoder extends Autoencoder {
     Tensor decoder(Tensor codes, List<Tensor> planes) {
         Tensor x = codes;
         for (Linear layer : up) {
-            x = config().activation().apply(layer.forward(x));
+            x = layer.forward(x, config().activation().function());
         }
         int side = config().imageSize();
         return last.forward(x).reshape(codes.dim(0), config().imageChannels(), side, side);

@@ -228,7 +228,8 @@ public final class Vit extends ImageModel {
         Tensor forward(Tensor x) {
             return Scope.tidy(() -> {
                 List<Tensor> a = after.forwardSum(x, kept(attention(before.forward(x)))); // normed, sum
-                Tensor inner = config.activation().apply(intermediate.forward(a.get(0)));
+                Tensor inner =
+                        intermediate.forward(a.get(0), config.activation().function());
                 return a.get(1).add(kept(dropout.forward(output.forward(inner))));
             });
         }
