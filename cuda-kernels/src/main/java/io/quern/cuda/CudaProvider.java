@@ -1,8 +1,10 @@
 package io.quern.cuda;
 
 import io.quern.cuda.driver.Driver;
+import io.quern.cuda.driver.DriverFindings;
 import io.quern.tensor.spi.Backend;
 import io.quern.tensor.spi.BackendProvider;
+import io.quern.tensor.spi.Finding;
 import java.util.List;
 
 /** Opens NVIDIA cards; found through {@link java.util.ServiceLoader}. */
@@ -20,5 +22,10 @@ public final class CudaProvider implements BackendProvider {
     @Override
     public Backend open(int index) {
         return new CudaBackend(Driver.get().open(index), index);
+    }
+
+    @Override
+    public List<Finding> findings() {
+        return DriverFindings.all();
     }
 }

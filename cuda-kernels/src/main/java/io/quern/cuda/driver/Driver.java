@@ -72,6 +72,14 @@ public final class Driver {
         return List.of(libcuda.describe("libcuda"), cublas.describe("cuBLAS"));
     }
 
+    Libraries.Found libcuda() {
+        return libcuda;
+    }
+
+    Libraries.Found cublas() {
+        return cublas;
+    }
+
     boolean hasCublas() {
         return cublas.isThere();
     }

@@ -18,4 +18,9 @@ public interface BackendProvider {
      * @throws io.quern.tensor.TensorException if it cannot be used, with the cause and the remedy
      */
     Backend open(int index);
+
+    /** What this kind of device needs and what of it is here, for people; does not throw. */
+    default List<Finding> findings() {
+        return List.of();
+    }
 }

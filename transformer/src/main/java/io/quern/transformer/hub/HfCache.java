@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * Hugging Face's cache of downloaded models, read only: {@code models--ORG--NAME/refs/REVISION} has the commit, and
@@ -23,6 +24,7 @@ public final class HfCache {
     private static final Pattern PART = Pattern.compile("[A-Za-z0-9_][A-Za-z0-9._-]*");
     private static final Pattern REVISION = Pattern.compile("[A-Za-z0-9_][A-Za-z0-9._/-]*");
     private static final Pattern COMMIT = Pattern.compile("[0-9a-f]{40}");
+    private static final String FOLDER = "models--";
     private static final String DEFAULT_REVISION = "main";
 
     private final Path root;
@@ -58,6 +60,23 @@ public final class HfCache {
 
     public Path root() {
         return root;
+    }
+
+    /** The names of the models that the cache has, complete or not, in order. */
+    public List<String> repositories() {
+        if (!Files.isDirectory(root)) {
+            return List.of();
+        }
+        try (Stream<Path> folders = Files.list(root)) {
+            return folders.map(f -> f.getFileName().toString())
+                    .filter(n -> n.startsWith(FOLDER))
+                    .map(n -> n.substring(FOLDER.length()).replace("--", "/"))
+                    .filter(HfCache::isRepository)
+                    .sorted()
+                    .toList();
+        } catch (IOException e) {
+            throw new TensorException(root + ": cannot be read: " + e.getMessage(), e);
+        }
     }
 
     /** Whether a text has the form {@code org/name}, or {@code org/name@revision}. */
@@ -103,7 +122,7 @@ public final class HfCache {
         int at = repository.indexOf('@');
         String name = at < 0 ? repository : repository.substring(0, at);
         String revision = at < 0 ? DEFAULT_REVISION : repository.substring(at + 1);
-        Path folder = root.resolve("models--" + name.replace("/", "--"));
+        Path folder = root.resolve(FOLDER + name.replace("/", "--"));
         if (!Files.isDirectory(folder)) {
             throw new TensorException(name + " is not in the cache " + root
                     + "; download it, for instance by: hf download " + name + ", or give a folder");
