@@ -27,7 +27,7 @@ class BenchReportTest {
     @TempDir
     private Path folder;
 
-    private static BenchRun run(double slowDown) {
+    static BenchRun run(double slowDown) {
         double[] product = {1e-3 * slowDown, 1.01e-3 * slowDown, 1.02e-3 * slowDown};
         double[] norm = {2e-4, 2.1e-4, 2.2e-4};
         return new BenchRun(
@@ -90,7 +90,7 @@ class BenchReportTest {
         assertTrue(markdown.contains("slower  matmul 10x20x30 NN F32"), markdown);
     }
 
-    /** A browser may be missing; so the page is written as well-formed XML, which can be checked without one. */
+    /** Also checked where there is no browser for {@link PagesInBrowserTest}. */
     @Test
     void thePageIsWellFormedAndLoadsNothing() throws Exception {
         String page = BenchHtml.page(run(1), BenchComparison.of(List.of(run(1)), run(1.3), 0.1));
