@@ -24,6 +24,9 @@ final class BarChart {
         int height = bars.size() * ROW + 10;
         StringBuilder s = new StringBuilder(BenchFiles.format(
                 "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\">%n", WIDTH, height));
+        s.append(BenchFiles.format(
+                "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"0\" y2=\"%d\" stroke=\"#b3261e\" stroke-dasharray=\"4 3\"/>%n",
+                LABEL + mark * scale, LABEL + mark * scale, height));
         int y = 4;
         for (Bar b : bars) {
             s.append(BenchFiles.format(
@@ -44,9 +47,6 @@ final class BarChart {
                     b.note.isEmpty() ? "" : " (" + BenchHtml.escape(b.note) + ")"));
             y += ROW;
         }
-        s.append(BenchFiles.format(
-                "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"0\" y2=\"%d\" stroke=\"#b3261e\" stroke-dasharray=\"4 3\"/>%n",
-                LABEL + mark * scale, LABEL + mark * scale, height));
         return s.append("</svg>\n").toString();
     }
 }

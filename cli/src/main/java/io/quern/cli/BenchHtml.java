@@ -10,10 +10,11 @@ final class BenchHtml {
         th, td { padding: 2px 9px; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }
         th:nth-child(-n+3), td:nth-child(-n+3), td:last-child { text-align: left; }
         svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: #1a1a1a; }
+        svg text { paint-order: stroke; stroke: #fff; stroke-width: 3px; }
         .slower { color: #b3261e; } .faster { color: #146c2e; } .noisy { color: #8a6d00; }
         @media (prefers-color-scheme: dark) {
           body { background: #16181b; color: #e6e6e6; } th, td { border-color: #3a3d42; }
-          svg text { fill: #e6e6e6; } .slower { color: #ff8a80; } .faster { color: #7bd88f; } .noisy { color: #e0c060; }
+          svg text { fill: #e6e6e6; stroke: #16181b; } .slower { color: #ff8a80; } .faster { color: #7bd88f; } .noisy { color: #e0c060; }
         }
         """;
 

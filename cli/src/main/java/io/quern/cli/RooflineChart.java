@@ -24,6 +24,8 @@ final class RooflineChart {
     private static final int BOTTOM = 44;
     private static final String[] COLOURS = {"#4878a8", "#d1701f", "#3f8f4f", "#9a5fb0", "#b3261e", "#7a6a53"};
 
+    private static final List<String> FAMILIES = List.of("products", "gemv", "attention", "norms, losses", "others");
+
     private RooflineChart() {}
 
     /** The rows that have a place: those that count operations and bytes, if the roofs were measured. */
@@ -77,11 +79,11 @@ final class RooflineChart {
                 "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\">%n", WIDTH, HEIGHT));
         for (double x = a.left; x < a.right * 1.01; x *= 10) {
             line(s, a.x(x), a.y(a.bottom), a.x(x), a.y(a.top), "#8884", 1);
-            text(s, a.x(x), HEIGHT - BOTTOM + 16, "middle", BenchFiles.format("%.4g", x));
+            text(s, a.x(x), HEIGHT - BOTTOM + 16, "middle", power(x));
         }
         for (double y = a.bottom; y < a.top * 1.01; y *= 10) {
             line(s, a.x(a.left), a.y(y), a.x(a.right), a.y(y), "#8884", 1);
-            text(s, LEFT - 6, a.y(y) + 4, "end", BenchFiles.format("%.4g", y));
+            text(s, LEFT - 6, a.y(y) + 4, "end", power(y));
         }
         text(s, WIDTH / 2.0, HEIGHT - 8, "middle", "FLOP a byte");
         text(s, LEFT + 4, TOP + 12, "start", "GFLOP/s");
@@ -106,7 +108,28 @@ final class RooflineChart {
                             "%s: %.1f GFLOP/s, %.1f GB/s, %.0f %% of the roof",
                             r.key(), r.gflops(), r.gigabytesPerSecond(), 100 * r.fraction(roofs)))));
         }
+        legend(s, rows);
         return s.append("</svg>\n").toString();
+    }
+
+    /** The families that have a dot, in the lower right corner, where no operation can be. */
+    private static void legend(StringBuilder s, List<BenchRow> rows) {
+        int y = HEIGHT - BOTTOM - 14;
+        for (int i = FAMILIES.size() - 1; i >= 0; i--) {
+            String family = FAMILIES.get(i);
+            if (rows.stream().anyMatch(r -> family(r).equals(family))) {
+                s.append(BenchFiles.format(
+                        "<rect x=\"%d\" y=\"%d\" width=\"9\" height=\"9\" rx=\"4.5\" fill=\"%s\"/>%n",
+                        WIDTH - RIGHT - 18, y - 8, COLOURS[i]));
+                text(s, WIDTH - RIGHT - 24.0, y, "end", family);
+                y -= 17;
+            }
+        }
+    }
+
+    /** A power of ten as people write it. */
+    private static String power(double x) {
+        return BenchFiles.format("%." + Math.max(0, -Math.round(Math.log10(x))) + "f", x);
     }
 
     private static String family(BenchRow r) {
@@ -123,9 +146,7 @@ final class RooflineChart {
     }
 
     private static String colour(BenchRow r) {
-        return COLOURS[
-                List.of("products", "gemv", "attention", "norms, losses", "others")
-                        .indexOf(family(r))];
+        return COLOURS[FAMILIES.indexOf(family(r))];
     }
 
     private static void line(StringBuilder s, double x1, double y1, double x2, double y2, String colour, int width) {

@@ -4,6 +4,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.quern.tensor.file.AtomicFile;
 import java.io.IOException;
+import java.math.BigDecimal;
+import java.math.MathContext;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -46,7 +48,7 @@ final class RunReport {
                 .append("svg text{font:12px system-ui,sans-serif;fill:#444}\n</style></head><body>\n<h1>")
                 .append(escaped(title))
                 .append("</h1>\n");
-        table(page, receipt, RESULTS);
+        results(page, receipt);
         chart(page, curve, LossChart.axis(receipt));
         String sample = lastSample(folder);
         if (sample != null) {
@@ -65,6 +67,17 @@ final class RunReport {
         }
         page.append("</table>\n</body></html>\n");
         AtomicFile.write(folder.resolve(FILE), page.toString().getBytes(StandardCharsets.UTF_8));
+    }
+
+    private static void results(StringBuilder page, JsonNode receipt) {
+        page.append("<table>\n");
+        for (String name : RESULTS) {
+            if (receipt.hasNonNull(name)) {
+                JsonNode v = receipt.get(name);
+                row(page, name, v.isFloatingPointNumber() ? plain(v.asDouble()) : v.asText());
+            }
+        }
+        page.append("</table>\n");
     }
 
     private static List<String> names(JsonNode object) {
@@ -123,21 +136,42 @@ final class RunReport {
         Axes axes = new Axes(first, Math.max(last, first + 1), low, high > low ? high : low + 1);
         page.append("<svg viewBox=\"0 0 %d %d\" width=\"100%%\" role=\"img\" aria-label=\"losses\">\n"
                 .formatted(WIDTH, HEIGHT));
-        for (int i = 0; i <= 4; i++) {
-            double y = axes.low + (axes.high - axes.low) * i / 4;
-            double x = axes.first + (axes.last - axes.first) * i / 4;
+        for (double y : ticks(axes.low, axes.high, 0)) {
             page.append(format(
-                    "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/><text x=\"4\""
-                            + " y=\"%.1f\">%.3f</text>\n",
-                    MARGIN, WIDTH - 10, axes.y(y), axes.y(y), axes.y(y) + 4, y));
-            page.append(format(
-                    "<text x=\"%.1f\" y=\"%d\" text-anchor=\"%s\">%.0f</text>\n",
-                    axes.x(x), HEIGHT - 10, i == 4 ? "end" : "middle", x));
+                    "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/><text x=\"%d\""
+                            + " y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
+                    MARGIN, WIDTH - 10, axes.y(y), axes.y(y), MARGIN - 6, axes.y(y) + 4, plain(y)));
         }
-        page.append("<text x=\"%d\" y=\"14\">%s</text>\n".formatted(MARGIN, escaped(axis)));
-        line(page, axes, training, "#4878cf", "training", 20);
-        line(page, axes, validation, "#d65f5f", "validation", 38);
+        page.append("<text x=\"%d\" y=\"12\">%s</text>\n".formatted(MARGIN, escaped(axis)));
+        for (double x : ticks(axes.first, axes.last, 1)) {
+            page.append(format(
+                    "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", axes.x(x), HEIGHT - 10, plain(x)));
+        }
+        line(page, axes, training, "#4878cf", "training", WIDTH - 90);
+        line(page, axes, validation, "#d65f5f", "validation", WIDTH - 12);
         page.append("</svg>\n");
+    }
+
+    /** Round numbers between two, some five of them, at least {@code least} apart. */
+    static List<Double> ticks(double from, double to, double least) {
+        double rough = Math.max(least, (to - from) / 5);
+        double power = Math.pow(10, Math.floor(Math.log10(rough)));
+        double step = power * (rough <= power ? 1 : rough <= 2 * power ? 2 : rough <= 5 * power ? 5 : 10);
+        List<Double> all = new ArrayList<>();
+        for (long i = (long) Math.ceil(from / step); i * step <= to; i++) {
+            all.add(i * step);
+        }
+        return all;
+    }
+
+    /** Five digits at most, which tell apart what a person compares. */
+    static String plain(double x) {
+        return Double.isFinite(x)
+                ? new BigDecimal(x)
+                        .round(new MathContext(5))
+                        .stripTrailingZeros()
+                        .toPlainString()
+                : Double.toString(x);
     }
 
     private record Axes(double first, double last, double low, double high) {
@@ -150,7 +184,7 @@ final class RunReport {
         }
     }
 
-    private static void line(StringBuilder page, Axes axes, List<Point> points, String colour, String name, int y) {
+    private static void line(StringBuilder page, Axes axes, List<Point> points, String colour, String name, int x) {
         if (points.isEmpty()) {
             return;
         }
@@ -163,9 +197,8 @@ final class RunReport {
             points.forEach(p -> page.append(format(
                     "<circle r=\"3\" fill=\"%s\" cx=\"%.1f\" cy=\"%.1f\"/>", colour, axes.x(p.step), axes.y(p.loss))));
         }
-        page.append(format(
-                "<text x=\"%d\" y=\"%d\" text-anchor=\"end\" style=\"fill:%s\">%s</text>\n",
-                WIDTH - 12, y, colour, name));
+        page.append(
+                format("<text x=\"%d\" y=\"12\" text-anchor=\"end\" style=\"fill:%s\">%s</text>\n", x, colour, name));
     }
 
     private static List<Point> smooth(List<Point> points) {

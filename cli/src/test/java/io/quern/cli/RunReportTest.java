@@ -46,6 +46,16 @@ class RunReportTest {
         }
     }
 
+    @Test
+    void axesAndResultsHaveRoundNumbers() {
+        assertEquals(List.of(0.0, 2000.0, 4000.0, 6000.0), RunReport.ticks(0, 7500, 1));
+        assertEquals(List.of(1.0, 2.0), RunReport.ticks(1, 2, 1));
+        assertEquals(4, RunReport.ticks(0.021, 2.31, 0).size());
+        assertEquals("287.78", RunReport.plain(287.77836432));
+        assertEquals("0.0095046", RunReport.plain(0.009504608809947968));
+        assertEquals("NaN", RunReport.plain(Double.NaN));
+    }
+
     /** The page is XML but for its first line and the one tag without an end. */
     private static void wellFormed(String page) throws Exception {
         String xml = page.substring(page.indexOf("<html")).replace("<meta charset=\"utf-8\">", "");
