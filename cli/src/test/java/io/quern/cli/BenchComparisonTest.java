@@ -59,14 +59,54 @@ class BenchComparisonTest {
     }
 
     @Test
-    void theIntervalIsThatOfTheFasterHalves() {
+    void theIntervalIsThatOfTheMiddleHalves() {
         BenchComparison.Change c = BenchComparison.of(List.of(of(row(8, 1, 2, 4, 16))), of(row(50, 9, 90, 10, 12)), 0.1)
                 .changes()
                 .getFirst();
-        assertEquals(10.0 / 2, c.ratio());
-        assertEquals(9.0 / 4, c.low());
-        assertEquals(12, c.high());
+        assertEquals(12.0 / 4, c.ratio());
+        assertEquals(10.0 / 8, c.low());
+        assertEquals(50.0 / 2, c.high());
         assertEquals(BenchComparison.Verdict.SLOWER, c.verdict());
+    }
+
+    /** As where other guests take the machine's processors, for some rounds or for a whole run. */
+    @Test
+    void whatSlowsAllRowsOfARoundIsTheMachine() {
+        for (int repeat = 0; repeat < 10; repeat++) {
+            BenchRun before = drifting(run(new Rng(repeat), 0.02, 1, -1), new Rng(1000 + repeat));
+            BenchRun clean = drifting(run(new Rng(300 + repeat), 0.02, 1, -1), new Rng(2000 + repeat));
+            BenchComparison quiet = BenchComparison.of(List.of(before), clean, 0.1);
+            assertTrue(quiet.ok(), () -> String.join("\n", quiet.text()));
+        }
+        BenchRun before = run(new Rng(1), 0.02, 1, -1);
+        BenchComparison c =
+                BenchComparison.of(List.of(before), drifting(run(new Rng(2), 0.02, 1.25, 40), new Rng(3)), 0.1);
+        assertFalse(c.ok());
+        assertEquals(
+                List.of("op40 1x1 F32"),
+                c.changes().stream()
+                        .filter(x -> x.verdict() == BenchComparison.Verdict.SLOWER)
+                        .map(BenchComparison.Change::key)
+                        .toList());
+        assertTrue(c.overall() > 1.2, "as measured, all took longer: " + c.overall());
+    }
+
+    /** Every round takes 1 to 3 times as long, all rows alike. */
+    private static BenchRun drifting(BenchRun run, Rng rng) {
+        double[] factors = new double[ROUNDS];
+        for (int i = 0; i < ROUNDS; i++) {
+            factors[i] = 1 + rng.nextInt(2001) / 1000.0;
+        }
+        List<BenchRow> rows = run.rows().stream()
+                .map(r -> {
+                    double[] x = r.quick().clone();
+                    for (int i = 0; i < ROUNDS; i++) {
+                        x[i] *= factors[i];
+                    }
+                    return new BenchRow(r.op(), r.shape(), r.dtype(), r.unit(), x, x, r.flops(), r.bytes());
+                })
+                .toList();
+        return new BenchRun(run.machine(), run.roofs(), rows);
     }
 
     /** What changes from process to process is known from several. */
