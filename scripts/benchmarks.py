@@ -168,10 +168,12 @@ def contestants(folder):
             job["ONNX Runtime"] = lambda count=count: peers[0]("kernels", "onnxruntime", count=count)
         jobs.append((f"kernels {count}", job))
     kinds = [("F32", "f32"), ("BF16", "bf16"), ("Q8_0", "q8_0"), ("Q4_0", "q4_0")]
-    decode = ["bench", "generate", "-m", model, "-d", 32, "-r", 3, "--json"]
+    prefill = ["bench", "generate", "-m", model, "-p", 512, "-n", 0, "-r", 3, "--json"]
+    decode = ["bench", "generate", "-m", model, "-p", 0, "-d", 32, "-r", 3, "--json"]
     job = {"Quern": lambda: merged([
-        *(quern(*decode, "-p", 512, "-n", 128, "--dtype", dtype, measure=generation_rates(kind)) for kind, dtype in kinds),
-        quern(*decode, "-p", 0, "-n", 64, "--beams", 4, measure=generation_rates("F32"))])}
+        *(quern(*words, "--dtype", dtype, measure=generation_rates(kind))
+          for kind, dtype in kinds for words in (prefill, decode + ["-n", 128])),
+        quern(*decode, "-n", 64, "--beams", 4, measure=generation_rates("F32"))])}
     if "transformers" in versions:
         for peer in peers:
             job[peer.name.replace("PyTorch", "Hugging Face")] = lambda peer=peer: merged(

@@ -17,8 +17,9 @@ import picocli.CommandLine.Option;
         name = "generate",
         description = {
             "Measure prompt processing (pp) and decoding (tg, for text generation): greedy, on random tokens.",
-            "pp512 is a prompt of 512 tokens, tg128 are 128 tokens after a prompt of --depth. More tokens than the"
-                    + " context holds are decoded in several windows."
+            "pp512 is a prompt of 512 tokens, tg128 are 128 tokens after a prompt of --depth; pp512 @ d256 is a prompt"
+                    + " behind 256 tokens. Lists are measured in all combinations. More tokens than the context holds"
+                    + " are decoded in several windows."
         },
         sortOptions = false)
 final class BenchGenerateCommand implements Callable<Integer> {
@@ -50,10 +51,11 @@ final class BenchGenerateCommand implements Callable<Integer> {
 
     @Option(
             names = {"-d", "--depth"},
-            paramLabel = "N",
+            paramLabel = "N[,N]",
+            split = ",",
             defaultValue = "1",
-            description = "Tokens in the cache when decoding begins. Default: ${DEFAULT-VALUE}.")
-    private int depth;
+            description = "Tokens in the cache when a test begins; 1 is none for prompts. Default: ${DEFAULT-VALUE}.")
+    private List<Integer> depths;
 
     @Option(
             names = {"--beams"},
@@ -119,7 +121,7 @@ final class BenchGenerateCommand implements Callable<Integer> {
     }
 
     private void check() {
-        if (repetitions < 1 || depth < 1) {
+        if (repetitions < 1 || depths.stream().anyMatch(n -> n < 1)) {
             throw new Errors.UsageException("--repetitions and --depth must be 1 or more");
         }
         if (!(warmUp >= 0)) {
@@ -134,22 +136,25 @@ final class BenchGenerateCommand implements Callable<Integer> {
 
     private List<GenerateMeter.Test> tests(int context) {
         List<GenerateMeter.Test> tests = new ArrayList<>();
-        for (int p : prompts) {
-            if (p > 0) {
-                tests.add(new GenerateMeter.Test("pp" + p, p, 0, 1));
+        for (int depth : depths) {
+            String at = depth > 1 ? " @ d" + depth : "";
+            for (int p : prompts) {
+                if (p > 0) {
+                    tests.add(new GenerateMeter.Test("pp" + p + at, depth > 1 ? depth : 0, p, 0, 1));
+                }
             }
-        }
-        for (int n : decodes) {
-            for (int b : beams) {
-                if (n > 0) {
-                    String name = "tg" + n + (depth > 1 ? " @ d" + depth : "") + (b > 1 ? " b" + b : "");
-                    tests.add(new GenerateMeter.Test(name, depth, n, b));
+            for (int n : decodes) {
+                for (int b : beams) {
+                    if (n > 0) {
+                        String name = "tg" + n + at + (b > 1 ? " b" + b : "");
+                        tests.add(new GenerateMeter.Test(name, depth, 0, n, b));
+                    }
                 }
             }
         }
         for (GenerateMeter.Test test : tests) {
             // A prompt needs room for one new token; what is decoded, for that and one more at a time.
-            int tokens = test.prompt() + (test.decode() == 0 ? 1 : 2);
+            int tokens = test.depth() + test.prompt() + (test.decode() == 0 ? 1 : 2);
             if (tokens > context) {
                 throw new Errors.UsageException(
                         test.name() + " takes " + tokens + " tokens of context, but the model has " + context);

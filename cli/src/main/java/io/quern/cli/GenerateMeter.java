@@ -1,8 +1,11 @@
 package io.quern.cli;
 
 import io.quern.tensor.Rng;
+import io.quern.tensor.Scope;
+import io.quern.tensor.Tensor;
 import io.quern.tensor.spi.Backend;
 import io.quern.transformer.CausalLanguageModel;
+import io.quern.transformer.KvCache;
 import io.quern.transformer.generate.GenerationConfig;
 import io.quern.transformer.generate.GenerationListener;
 import io.quern.transformer.generate.GenerationRequest;
@@ -22,6 +25,9 @@ final class GenerateMeter {
     private static final double STABLE = 0.05;
     private static final int LONGEST_WARM_UP = 4;
 
+    /** Tokens that a generation reads at once. */
+    private static final int PIECE = 512;
+
     private final CausalLanguageModel model;
     private final Backend backend;
     private final double warmUpSeconds;
@@ -30,11 +36,12 @@ final class GenerateMeter {
     /**
      * What is measured.
      *
-     * @param prompt tokens before the first new one
+     * @param depth tokens in the cache before what is measured begins; 0 only for prompts
+     * @param prompt tokens of the prompt; 0 where decoding is measured
      * @param decode tokens to decode after the first new one; with 0 the prompt is measured
      * @param beams 1 is greedy decoding
      */
-    record Test(String name, int prompt, int decode, int beams) {}
+    record Test(String name, int depth, int prompt, int decode, int beams) {}
 
     /**
      * What came of it.
@@ -128,15 +135,37 @@ final class GenerateMeter {
 
     private Pass pass(Test test) {
         if (test.decode == 0) {
-            return generate(test.prompt, 0, 1);
+            return test.depth == 0 ? generate(test.prompt, 0, 1) : prompt(test.depth, test.prompt);
         }
-        int window = model.contextLength() - test.prompt - 1; // the generator lets the last token be in the context too
+        int window = model.contextLength() - test.depth - 1; // the generator lets the last token be in the context too
         Pass sum = null;
         for (int left = test.decode; left > 0; left -= window) {
-            Pass one = generate(test.prompt, Math.min(left, window), test.beams);
+            Pass one = generate(test.depth, Math.min(left, window), test.beams);
             sum = sum == null ? one : sum.plus(one);
         }
         return sum;
+    }
+
+    /** A prompt after {@code depth} tokens that are in the cache already, in the pieces in which a generation reads it. */
+    private Pass prompt(int depth, int length) {
+        int[] ids = tokens(depth + length);
+        try (KvCache cache = model.newCache(1)) {
+            cache.reserve(ids.length);
+            read(cache, ids, 0, depth);
+            HeapMeter heap = new HeapMeter();
+            long start = System.nanoTime();
+            read(cache, ids, depth, ids.length);
+            double seconds = (System.nanoTime() - start) / 1e9;
+            return new Pass(seconds, heap.bytes(), OptionalDouble.of(seconds));
+        }
+    }
+
+    private void read(KvCache cache, int[] ids, int from, int to) {
+        for (int at = from; at < to; at += PIECE) {
+            int[] some = Arrays.copyOfRange(ids, at, Math.min(to, at + PIECE));
+            Scope.run(() ->
+                    model.lastLogits(Tensor.of(some, 1, some.length), cache).toFloats().length);
+        }
     }
 
     /** Generates the prompt's token and {@code decode} more. */

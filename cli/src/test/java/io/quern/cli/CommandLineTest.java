@@ -439,6 +439,23 @@ class CommandLineTest {
     }
 
     @Test
+    void listsOfPromptsAndDepthsAreMeasuredInAllCombinations() throws IOException {
+        Run run = quern("bench generate -m small -p 4,9 -n 2 -d 1,7 -r 1 --warm-up 0 --json".split(" "));
+        List<String> tests = new ArrayList<>();
+        for (String line : run.out.split("\n")) {
+            JsonNode test = JSON.readTree(line);
+            tests.add(test.get("test").asText());
+            assertTrue(test.get("tok_s").asDouble() > 0, line);
+            assertTrue(test.get("first_token_ms").asDouble() > 0, line);
+        }
+        assertEquals(List.of("pp4", "pp9", "tg2", "pp4 @ d7", "pp9 @ d7", "tg2 @ d7"), tests, run.err);
+        assertFails(
+                2,
+                "pp200 @ d100 takes 301 tokens",
+                quern("bench generate -m small -p 200 -n 0 -d 100 --warm-up 0".split(" ")));
+    }
+
+    @Test
     void benchmarksOfMoreTokensThanTheContextNeedNoMoreMemory() throws IOException {
         long live = Device.CPU.backend().memory().live();
         JsonNode line = quern(("bench generate -m small -p 0 -n 600 --beams 1 -r 1 --warm-up 0 --json").split(" "))
