@@ -81,7 +81,7 @@ class LessonsTest {
     }
 
     @Test
-    void onBealesFunctionEveryOptimizerGetsFurtherThanPlainDescent() {
+    void onBealesFunctionMomentumAndAdamGetFurtherThanPlainDescent() {
         Descent sgd = OptimizerPaths.best("SGD", 300);
         assertTrue(sgd.last() < sgd.heights().getFirst() / 10, "even plain descent descends");
         for (String name : List.of("Momentum", "Adam")) {
@@ -121,13 +121,13 @@ class LessonsTest {
 
     @Test
     void dropoutDecayAndStoppingHelpAgainstOverFitting() throws Exception {
-        Trained none = Overfitting.train(Overfitting.NONE, 600);
+        Trained none = Overfitting.train(Overfitting.NONE, 400);
         double best = none.validation().stream().mapToDouble(x -> x).min().orElseThrow();
         double last = none.validation().getLast();
         assertTrue(last > 1.3 * best, "the loss rises again: " + best + " to " + last);
         assertTrue(none.training().getLast() < last / 2, "while that of the training data falls");
         for (Overfitting.Recipe recipe : List.of(Overfitting.DROPOUT, Overfitting.DECAY, Overfitting.STOPPED)) {
-            Trained cured = Overfitting.train(recipe, 600);
+            Trained cured = Overfitting.train(recipe, 400);
             double loss = Overfitting.lossOn(cured.model(), Overfitting.VALIDATION);
             assertTrue(loss < 0.9 * last, recipe + ": " + loss + " against " + last);
             cured.model().close();
