@@ -72,11 +72,12 @@ class VerificationTest extends LeakChecked {
     @Test
     void theLayerOfABrokenKernelIsNamed() {
         try (CausalLanguageModel model = TestModels.small(1)) {
-            BrokenDevice.breakCall("layer_norm", 3, 1.001); // two a block: the second of the second
+            BrokenDevice.breakCall(
+                    "add_layer_norm", 2, 1.001); // two a block but in the first: the second of the second
             Verification v = verify(model, BrokenDevice.DEVICE);
             Difference d = v.first().orElseThrow();
             assertEquals("transformer.h.1.ln_2", d.layer());
-            assertEquals("layer_norm", d.op());
+            assertEquals("add_layer_norm", d.op());
             assertTrue(d.relativeError() > 1e-5 && d.relativeError() < 2e-3, "error " + d.relativeError());
             assertEquals(d.shape().size() / 2, d.worst());
             assertEquals(1.001 * d.want(), d.got(), 1e-5);
