@@ -187,12 +187,12 @@ def contestants(folder):
     if "transformers" in versions:
         job["Hugging Face"] = lambda: renamed(peers[0]("first", checkpoint), first="first token")
     jobs.append(("first", job))
-    for size, batch, steps in (("gpt2", 4, 128), ("small", 64, 256)):
+    for size, batch, steps in (("gpt2", 4, 128), ("small", 64, 256), ("small", 12, 256)):
         job = {"Quern": lambda size=size, batch=batch, steps=steps: quern(
             "bench", "train", "-m", size, "--batch", batch, "--time", steps, "-r", 5, "--json", measure=training_rates(size))}
         for peer in peers:
             job[peer.name] = lambda peer=peer, size=size, batch=batch, steps=steps: peer("train", size, batch, steps)
-        jobs.append((f"train {size}", job))
+        jobs.append((f"train {size} {batch} x {steps}", job))
     job = {"Quern": lambda: merged(quern("bench", "images", *words, "--json", measure=image_rates(name)) for name, words in (
         ("train tiny, batch 64", ["--train", "--batch", 64, "-r", 40]), ("ViT-B/16, batch 8", ["-m", "base", "--batch", 8]),
         ("ViT-B/16, batch 1", ["-m", "base", "--batch", 1])))}
@@ -289,12 +289,20 @@ def main():
                     if result:
                         for metric, value in result[0].items():
                             figures[contestant].setdefault(metric, []).append((value, result[1]))
-            sections.append(f"### {TITLES.get(name.split()[0], name)}{', ' + name.split()[1] + ' thread' + 's' * (name[-1] != '1') if name.startswith('kernels') else ''}"
-                            f"\n\n{table(name, list(job), figures)}")
+            sections.append(f"### {title(name)}\n\n{table(name, list(job), figures)}")
             write(head, sections)
     note(f"wrote {options.out}")
 
 
-TITLES = {"kernels": "Matrix products and matrix-vector products", "generate": "GPT-2 124M: generation",
-          "first": "GPT-2 124M: from the start of the process to the first token", "train": "Training", "images": "Vision transformers"}
+TITLES = {"kernels": "Matrix products and matrix-vector products, threads:", "generate": "GPT-2 124M: generation",
+          "first": "GPT-2 124M: from the start of the process to the first token", "train": "Training,",
+          "images": "Vision transformers"}
+
+
+def title(job):
+    """The heading of a job's table: what the job is and, of several of its kind, which."""
+    kind, _, which = job.partition(" ")
+    return f"{TITLES[kind]} {which}".strip()
+
+
 main()
