@@ -5,6 +5,8 @@ import io.quern.tensor.Device;
 import io.quern.tensor.Rng;
 import io.quern.tensor.Shape;
 import io.quern.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.stream.IntStream;
 
 /**
@@ -68,25 +70,31 @@ public interface Init {
     }
 
     /**
-     * Element i is a function of seed, stream and i, so all cores draw at once. Box-Muller, both of whose results are
+     * Element i is a function of seed, stream and i, so all cores draw at once, each a stretch at a time: a heap array of the
+     * whole would stay with the JVM for good. Box-Muller, both of whose results are
      * used, with 32 random bits for each (so no number is beyond 6.7 standard deviations); StrictMath gives the same
      * bits on every machine.
      */
     private static Tensor draw(Shape shape, long seed, long stream, double std) {
         int chunk = 1 << 14;
-        float[] x = new float[Math.toIntExact(shape.size())];
-        IntStream.rangeClosed(0, (x.length - 1) / chunk).parallel().forEach(c -> {
-            int end = Math.min(x.length, (c + 1) * chunk);
-            for (int i = c * chunk; i < end; i += 2) {
-                double u = ((Rng.bits(seed, stream, i) & 0xFFFFFFFFL) + 0.5) * 0x1p-32;
-                double angle = 2 * StrictMath.PI * (Rng.bits(seed, stream, i + 1) * 0x1p-32);
-                double radius = std * Math.sqrt(-2 * StrictMath.log(u));
-                x[i] = (float) (radius * StrictMath.cos(angle));
-                if (i + 1 < end) {
-                    x[i + 1] = (float) (radius * StrictMath.sin(angle));
-                }
-            }
-        });
-        return Tensor.of(x, shape.dims());
+        Tensor result = Tensor.empty(Device.CPU, DType.F32, shape);
+        MemorySegment to = result.data();
+        IntStream.range(0, Math.toIntExact((shape.size() + chunk - 1) / chunk))
+                .parallel()
+                .forEach(c -> {
+                    long first = (long) c * chunk;
+                    float[] x = new float[(int) Math.min(chunk, shape.size() - first)];
+                    for (int i = 0; i < x.length; i += 2) {
+                        double u = ((Rng.bits(seed, stream, first + i) & 0xFFFFFFFFL) + 0.5) * 0x1p-32;
+                        double angle = 2 * StrictMath.PI * (Rng.bits(seed, stream, first + i + 1) * 0x1p-32);
+                        double radius = std * Math.sqrt(-2 * StrictMath.log(u));
+                        x[i] = (float) (radius * StrictMath.cos(angle));
+                        if (i + 1 < x.length) {
+                            x[i + 1] = (float) (radius * StrictMath.sin(angle));
+                        }
+                    }
+                    MemorySegment.copy(x, 0, to, ValueLayout.JAVA_FLOAT, 4 * first, x.length);
+                });
+        return result;
     }
 }

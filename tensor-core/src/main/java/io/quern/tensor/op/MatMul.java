@@ -103,13 +103,22 @@ public record MatMul(Tensor a, Tensor b, Tensor bias) implements Op {
             if (b.dtype().isQuantized()) {
                 throw Checks.quantizedHasNoGradient(name(), b);
             }
-            // With one matrix for the whole batch the sum over the batch is part of the product.
-            db = b.shape().rank() == 2
-                    ? rows(a).transpose(0, 1).matmul(rows(dy))
-                    : a.transpose(-1, -2).matmul(dy).sumTo(b.shape());
-            db = db.cast(b.dtype());
+            db = weightGradient(dy);
         }
         return asList(da, db, dbias);
+    }
+
+    private Tensor weightGradient(Tensor dy) {
+        if (b.shape().rank() != 2) {
+            return a.transpose(-1, -2).matmul(dy).sumTo(b.shape()).cast(b.dtype());
+        }
+        // With one matrix for the whole batch the sum over the batch is part of the product. It is laid out as b is:
+        // what
+        // comes out packed for a linear layer's weight need not be packed again to be added up or to update the weight.
+        if (b.isPacked() || !b.transpose(0, 1).isPacked()) {
+            return rows(a).transpose(0, 1).matmul(rows(dy)).cast(b.dtype());
+        }
+        return rows(dy).transpose(0, 1).matmul(rows(a)).cast(b.dtype()).transpose(0, 1);
     }
 
     private static Tensor rows(Tensor t) {
