@@ -10,6 +10,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.stream.Collectors;
 
 /**
@@ -216,14 +217,13 @@ final class ProductChooser {
 
     /** By class of products what did them, and why. */
     Map<String, String> taken() {
-        Map<String, String> all = new TreeMap<>();
+        Map<String, Set<String>> all = new TreeMap<>();
         for (Taken t : taken) {
-            all.merge(
-                    t.products.describe(),
-                    t.kernel + " (" + t.why + ")",
-                    (x, y) -> x.compareTo(y) < 0 ? x + ", " + y : y + ", " + x);
+            all.computeIfAbsent(t.products.describe(), p -> new TreeSet<>()).add(t.kernel + " (" + t.why + ")");
         }
-        return all;
+        Map<String, String> joined = new TreeMap<>();
+        all.forEach((products, kernels) -> joined.put(products, String.join(", ", kernels)));
+        return joined;
     }
 
     String description() {
