@@ -6,7 +6,10 @@ import io.quern.tensor.op.Elementwise.UnaryKind;
 import io.quern.tensor.op.Reduce;
 import java.util.List;
 
-/** A function of rows of F32 plus a bias, and its gradients. A row is in the first-level cache for both steps. */
+/**
+ * A function of rows of F32 plus a bias, and its gradients. Short rows go together, as many as the function takes at a time, so
+ * that they are in the first-level cache for both steps.
+ */
 final class BiasKernels {
     private BiasKernels() {}
 
@@ -15,10 +18,12 @@ final class BiasKernels {
         int c = x.dim(-1);
         long b = bias.address();
         SoftmaxKernels.forRows(x, (from, to) -> {
-            for (long r = from; r < to; r++) {
-                long row = y.address() + 4 * r * c;
-                BinaryKernels.run(BinaryKind.ADD, x.address() + 4 * r * c, b, row, c);
-                UnaryKernels.run(kind, row, row, c);
+            int step = together(c);
+            for (long r = from; r < to; r += step) {
+                int rows = (int) Math.min(step, to - r);
+                long sum = y.address() + 4 * r * c;
+                add(x.address() + 4 * r * c, b, sum, rows, c);
+                UnaryKernels.run(kind, sum, sum, rows * c);
             }
         });
     }
@@ -28,13 +33,26 @@ final class BiasKernels {
         int c = x.dim(-1);
         long b = bias.address();
         SoftmaxKernels.forRows(x, (from, to) -> {
-            for (long r = from; r < to; r++) {
+            int step = together(c);
+            for (long r = from; r < to; r += step) {
+                int rows = (int) Math.min(step, to - r);
                 long offset = 4 * r * c;
-                long row = dx.address() + offset;
-                BinaryKernels.run(BinaryKind.ADD, x.address() + offset, b, row, c);
-                UnaryGradKernels.run(kind, row, dy.address() + offset, row, c);
+                long sum = dx.address() + offset;
+                add(x.address() + offset, b, sum, rows, c);
+                UnaryGradKernels.run(kind, sum, dy.address() + offset, sum, rows * c);
             }
         });
         ReduceKernels.run(new Reduce.Axes(Reduce.Kind.SUM, dx, List.of()), new Tensor[] {dx}, new Tensor[] {dBias});
+    }
+
+    /** Rows of c numbers that make a block of the function. */
+    private static int together(int c) {
+        return Math.max(1, UnaryKernels.BLOCK / Math.max(1, c));
+    }
+
+    private static void add(long x, long bias, long y, int rows, int c) {
+        for (int r = 0; r < rows; r++) {
+            BinaryKernels.run(BinaryKind.ADD, x + 4L * r * c, bias, y + 4L * r * c, c);
+        }
     }
 }
