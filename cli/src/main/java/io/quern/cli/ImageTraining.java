@@ -107,12 +107,12 @@ abstract class ImageTraining<M extends Module, B> {
 
     /** Runs from options to {@code run.json}. */
     final int run(DeviceOptions deviceOptions) throws IOException {
-        if (options.config != null) {
-            ConfigFile.apply(options.config, spec, spec.commandLine().getParseResult());
+        if (options.shared.config != null) {
+            ConfigFile.apply(options.shared.config, spec, spec.commandLine().getParseResult());
         }
         check();
-        Path state = options.out.resolve(Trainer.STATE_FILE);
-        if (options.resume) {
+        Path state = options.shared.out.resolve(Trainer.STATE_FILE);
+        if (options.shared.resume) {
             JsonNode saved = new ObjectMapper()
                     .valueToTree(TrainState.read(state).config().get("options"));
             ConfigFile.apply(state.toString(), saved, spec, spec.commandLine().getParseResult());
@@ -121,10 +121,10 @@ abstract class ImageTraining<M extends Module, B> {
             options.steps = null; // those of a file or of the run before
         }
         Device device = deviceOptions.open(output, common.verbose);
-        Files.createDirectories(options.out);
-        try (RunLock _ = RunLock.take(options.out)) {
+        Files.createDirectories(options.shared.out);
+        try (RunLock _ = RunLock.take(options.shared.out)) {
             ImageSplit data = ImageSplit.read(options.data, options.imageSize, options.channels);
-            try (M model = options.resume ? load(options.out) : newModel(config(data))) {
+            try (M model = options.shared.resume ? load(options.shared.out) : newModel(config(data))) {
                 model.moveTo(device);
                 return train(model, data, device, deviceOptions.threads());
             }
@@ -136,7 +136,7 @@ abstract class ImageTraining<M extends Module, B> {
     }
 
     private void check() {
-        if (options.data == null || options.out == null) {
+        if (options.data == null || options.shared.out == null) {
             throw new Errors.UsageException(
                     spec.qualifiedName() + " needs --data and --out, on the command line or in --config");
         }
@@ -150,12 +150,12 @@ abstract class ImageTraining<M extends Module, B> {
             throw new Errors.UsageException("--steps and --epochs exclude each other");
         }
         checkOwn();
-        boolean exists = Files.exists(options.out.resolve(Trainer.STATE_FILE));
-        if (options.resume && !exists) {
-            throw new Errors.UsageException("--resume: there is no run in " + options.out);
+        boolean exists = Files.exists(options.shared.out.resolve(Trainer.STATE_FILE));
+        if (options.shared.resume && !exists) {
+            throw new Errors.UsageException("--resume: there is no run in " + options.shared.out);
         }
-        if (!options.resume && exists) {
-            throw new Errors.UsageException("there is a run in " + options.out
+        if (!options.shared.resume && exists) {
+            throw new Errors.UsageException("there is a run in " + options.shared.out
                     + " already: go on with it by --resume, or choose another --out");
         }
     }
@@ -178,7 +178,7 @@ abstract class ImageTraining<M extends Module, B> {
                 new RunRecord(command(), spec, device, threads, Map.of(options.data.toString(), options.data));
         try (AdamW adamW = new AdamW(ParamGroup.decayMatrices(model, options.weightDecay), 0.9, 0.999, 1e-8);
                 Prefetch<B> ahead = new Prefetch<>(batches, TrainShared.PREFETCH);
-                EventLog log = new EventLog(options.out.resolve("log.jsonl"))) {
+                EventLog log = new EventLog(options.shared.out.resolve("log.jsonl"))) {
             Trainer<B> trainer = Trainer.of(
                             model,
                             b -> loss(model, b),
@@ -189,18 +189,18 @@ abstract class ImageTraining<M extends Module, B> {
                     .seed(options.seed)
                     .clip(options.clip)
                     .validate(held, (int) held.perEpoch(), every)
-                    .checkpoint(options.out, to -> save(to, model, data), every)
+                    .checkpoint(options.shared.out, to -> save(to, model, data), every)
                     .config(Map.of("options", ConfigFile.values(spec, lasting)))
                     .listen(log)
                     .listen(record);
-            options.shared.follow(trainer, options.out);
+            options.shared.follow(trainer, options.shared.out);
             if (!common.quiet) {
                 trainer.listen(Progress.onStderr(50));
             }
             try (TrainShared.Copies _ = options.shared.configure(trainer, adamW.params());
                     Interrupt _ = Interrupt.install(trainer::stop)) {
-                if (options.resume) {
-                    trainer.resume(options.out.resolve(Trainer.STATE_FILE));
+                if (options.shared.resume) {
+                    trainer.resume(options.shared.out.resolve(Trainer.STATE_FILE));
                 }
                 LossChart.prepare();
                 TrainResult result = trainer.run();
@@ -215,14 +215,14 @@ abstract class ImageTraining<M extends Module, B> {
         ConfigFile.values(spec, lasting).forEach(record::put);
         test.facts().forEach(record::put);
         record.put("cpu_seconds", cpuSeconds());
-        record.write(options.out, result);
-        LossChart.write(options.out);
-        RunReport.write(options.out);
+        record.write(options.shared.out, result);
+        LossChart.write(options.shared.out);
+        RunReport.write(options.shared.out);
         if (common.json) {
             output.json(record.with(result));
         } else {
-            output.println(
-                    "%s: step %d, %s, %.0f s".formatted(options.out, result.step(), test.summary(), result.seconds()));
+            output.println("%s: step %d, %s, %.0f s"
+                    .formatted(options.shared.out, result.step(), test.summary(), result.seconds()));
         }
         return options.shared.exitCode(result);
     }

@@ -108,21 +108,21 @@ final class TrainClassifierCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        if (options.config != null) {
-            ConfigFile.apply(options.config, spec, spec.commandLine().getParseResult());
+        if (shared.config != null) {
+            ConfigFile.apply(shared.config, spec, spec.commandLine().getParseResult());
         }
-        if (options.data == null || options.out == null) {
+        if (options.data == null || shared.out == null) {
             throw new Errors.UsageException(
                     "train classifier needs --data and --out, on the command line or in --config");
         }
-        Path state = options.out.resolve(Trainer.STATE_FILE);
-        if (options.resume) {
+        Path state = shared.out.resolve(Trainer.STATE_FILE);
+        if (shared.resume) {
             takeOver(state);
         }
         check(state);
         Device device = deviceOptions.open(output, common.verbose);
-        Files.createDirectories(options.out);
-        try (RunLock _ = RunLock.take(options.out)) {
+        Files.createDirectories(shared.out);
+        try (RunLock _ = RunLock.take(shared.out)) {
             return train(device);
         }
     }
@@ -130,7 +130,7 @@ final class TrainClassifierCommand implements Callable<Integer> {
     /** Makes the options those of the run in the folder, where the command line says nothing. */
     private void takeOver(Path state) {
         if (!Files.exists(state)) {
-            throw new Errors.UsageException("--resume: there is no run in " + options.out);
+            throw new Errors.UsageException("--resume: there is no run in " + shared.out);
         }
         JsonNode saved =
                 new ObjectMapper().valueToTree(TrainState.read(state).config().get("options"));
@@ -156,9 +156,9 @@ final class TrainClassifierCommand implements Callable<Integer> {
             throw new Errors.UsageException(
                     "--hidden " + options.hidden + " is not a multiple of --heads " + options.heads);
         }
-        if (!options.resume && Files.exists(state)) {
-            throw new Errors.UsageException("there is a run in " + options.out
-                    + " already: go on with it by --resume, or choose another --out");
+        if (!shared.resume && Files.exists(state)) {
+            throw new Errors.UsageException(
+                    "there is a run in " + shared.out + " already: go on with it by --resume, or choose another --out");
         }
         for (Path file : inputs().values()) {
             if (!Files.exists(file)) {
@@ -183,7 +183,7 @@ final class TrainClassifierCommand implements Callable<Integer> {
     private int train(Device device) throws IOException {
         TextSplit data = TextSplit.read(options);
         Tokenizer tokenizer = tokenizer(data);
-        tokenizer.save(options.out);
+        tokenizer.save(shared.out);
         List<String> labels = data.train().labels();
         try (BertForSequenceClassification model = model(tokenizer, labels)) {
             LoraConfig adapters = lora.on() ? lora.attach(model, TARGETS, whole(), options.seed) : null;
@@ -199,7 +199,7 @@ final class TrainClassifierCommand implements Callable<Integer> {
                     options.evalEvery == null ? Math.toIntExact(Math.max(1, batches.perEpoch())) : options.evalEvery;
             try (AdamW adamW = new AdamW(ParamGroup.decayMatrices(model, options.weightDecay), 0.9, 0.999, 1e-8);
                     Prefetch<PaddedBatch> ahead = new Prefetch<>(batches, TrainShared.PREFETCH);
-                    EventLog log = new EventLog(options.out.resolve("log.jsonl"))) {
+                    EventLog log = new EventLog(shared.out.resolve("log.jsonl"))) {
                 long trained = adamW.params().values().stream()
                         .mapToLong(p -> p.shape().size())
                         .sum();
@@ -227,18 +227,18 @@ final class TrainClassifierCommand implements Callable<Integer> {
                         .seed(options.seed)
                         .clip(options.clip)
                         .validate(held, Math.toIntExact(held.perEpoch()), every)
-                        .checkpoint(options.out, to -> save(to, model, adapters, tokenizer), every)
+                        .checkpoint(shared.out, to -> save(to, model, adapters, tokenizer), every)
                         .config(config())
                         .listen(log)
                         .listen(record);
-                shared.follow(trainer, options.out);
+                shared.follow(trainer, shared.out);
                 if (!common.quiet) {
                     trainer.listen(Progress.onStderr(50));
                 }
                 try (TrainShared.Copies _ = shared.configure(trainer, adamW.params());
                         Interrupt _ = Interrupt.install(trainer::stop)) {
-                    if (options.resume) {
-                        trainer.resume(options.out.resolve(Trainer.STATE_FILE));
+                    if (shared.resume) {
+                        trainer.resume(shared.out.resolve(Trainer.STATE_FILE));
                     }
                     LossChart.prepare();
                     TrainResult result = trainer.run();
@@ -249,8 +249,8 @@ final class TrainClassifierCommand implements Callable<Integer> {
     }
 
     private Tokenizer tokenizer(TextSplit data) {
-        if (options.resume) {
-            return Tokenizer.load(options.out);
+        if (shared.resume) {
+            return Tokenizer.load(shared.out);
         }
         return options.model != null
                 ? EncoderDir.find(options.model).tokenizer()
@@ -258,8 +258,8 @@ final class TrainClassifierCommand implements Callable<Integer> {
     }
 
     private BertForSequenceClassification model(Tokenizer tokenizer, List<String> labels) {
-        if (options.resume && !lora.on()) {
-            return EncoderDir.open(options.out).loadClassifier(Purpose.TRAINING, null);
+        if (shared.resume && !lora.on()) {
+            return EncoderDir.open(shared.out).loadClassifier(Purpose.TRAINING, null);
         }
         if (options.model != null) {
             EncoderDir dir = EncoderDir.find(options.model);
@@ -299,8 +299,8 @@ final class TrainClassifierCommand implements Callable<Integer> {
         if (lora.on()) {
             Path model = EncoderDir.folder(options.model);
             String base = LoraOptions.base(model);
-            if (options.resume) {
-                LoraOptions.checkBase(options.out.resolve(Trainer.STATE_FILE), model, base);
+            if (shared.resume) {
+                LoraOptions.checkBase(shared.out.resolve(Trainer.STATE_FILE), model, base);
             }
             config.put("base", base);
         }
@@ -313,15 +313,15 @@ final class TrainClassifierCommand implements Callable<Integer> {
         record.put("test_macro_f1", test.macroF1());
         record.put("test_loss", test.loss());
         record.put("confusion", test.counts());
-        record.write(options.out, result);
-        LossChart.write(options.out);
-        RunReport.write(options.out);
+        record.write(shared.out, result);
+        LossChart.write(shared.out);
+        RunReport.write(shared.out);
         if (common.json) {
             output.json(record.with(result));
         } else {
             output.println("%s: step %d, test accuracy %.2f %%, macro F1 %.4f, loss %.4f, %.0f s"
                     .formatted(
-                            options.out,
+                            shared.out,
                             result.step(),
                             100 * test.accuracy(),
                             test.macroF1(),

@@ -114,16 +114,16 @@ final class TrainGptCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        if (options.config != null) {
-            ConfigFile.apply(options.config, spec, spec.commandLine().getParseResult());
+        if (shared.config != null) {
+            ConfigFile.apply(shared.config, spec, spec.commandLine().getParseResult());
         }
-        if (options.resume && options.out != null) {
+        if (shared.resume && shared.out != null) {
             takeOver();
         }
         check();
         Device device = deviceOptions.open(output, common.verbose || !common.quiet);
-        Files.createDirectories(options.out);
-        try (RunLock _ = RunLock.take(options.out)) {
+        Files.createDirectories(shared.out);
+        try (RunLock _ = RunLock.take(shared.out)) {
             return train(device);
         }
     }
@@ -136,7 +136,7 @@ final class TrainGptCommand implements Callable<Integer> {
 
     /** Makes the options those of the run in the folder, where the command line says nothing. */
     private void takeOver() {
-        Path file = options.out.resolve(Trainer.STATE_FILE);
+        Path file = shared.out.resolve(Trainer.STATE_FILE);
         if (Files.exists(file)) {
             JsonNode saved = new ObjectMapper()
                     .valueToTree(TrainState.read(file).config().get("options"));
@@ -151,7 +151,7 @@ final class TrainGptCommand implements Callable<Integer> {
         if (computeType(options.dtype) != DType.F32 && options.recompute) {
             throw new Errors.UsageException("--dtype bf16 and --recompute exclude each other");
         }
-        if (options.data == null || options.out == null) {
+        if (options.data == null || shared.out == null) {
             throw new Errors.UsageException("train gpt needs --data and --out, on the command line or in --config");
         }
         if (options.steps != null && options.epochs != null) {
@@ -168,18 +168,18 @@ final class TrainGptCommand implements Callable<Integer> {
             }
         }
         if (options.findLr) {
-            if (options.resume) {
+            if (shared.resume) {
                 throw new Errors.UsageException("--find-lr and --resume exclude each other: the test is for a new run");
             }
             return;
         }
-        Path state = options.out.resolve(Trainer.STATE_FILE);
-        if (options.resume && !Files.exists(state)) {
-            throw new Errors.UsageException("--resume: there is no run in " + options.out);
+        Path state = shared.out.resolve(Trainer.STATE_FILE);
+        if (shared.resume && !Files.exists(state)) {
+            throw new Errors.UsageException("--resume: there is no run in " + shared.out);
         }
-        if (!options.resume && Files.exists(state)) {
-            throw new Errors.UsageException("there is a run in " + options.out
-                    + " already: go on with it by --resume, or choose another --out");
+        if (!shared.resume && Files.exists(state)) {
+            throw new Errors.UsageException(
+                    "there is a run in " + shared.out + " already: go on with it by --resume, or choose another --out");
         }
     }
 
@@ -189,7 +189,7 @@ final class TrainGptCommand implements Callable<Integer> {
         int cut = (int) (text.length() * (1 - options.validation));
         Tokenizer tokenizer = tokenizer(text.substring(0, cut));
         if (!options.findLr) {
-            tokenizer.save(options.out);
+            tokenizer.save(shared.out);
         }
         int[] train = tokenizer.encode(text.substring(0, cut));
         int[] validation = tokenizer.encode(text.substring(cut));
@@ -219,18 +219,18 @@ final class TrainGptCommand implements Callable<Integer> {
             try (Optimizer optimizer =
                             options.optimizer.create(model, options.weightDecay, options.momentum, options.beta2);
                     Prefetch<Batch> ahead = new Prefetch<>(batches, TrainShared.PREFETCH);
-                    EventLog log = new EventLog(options.out.resolve("log.jsonl"))) {
+                    EventLog log = new EventLog(shared.out.resolve("log.jsonl"))) {
                 Trainer<Batch> trainer = Trainer.of(model, b -> loss(model, b), ahead, optimizer, schedule(steps))
                         .steps(steps)
                         .accumulate(options.accumulate)
                         .seed(options.seed)
                         .clip(options.clip)
                         .validate(held, evalBatches, options.evalEvery)
-                        .checkpoint(options.out, folder -> save(folder, model, adapters, tokenizer), options.evalEvery)
+                        .checkpoint(shared.out, folder -> save(folder, model, adapters, tokenizer), options.evalEvery)
                         .config(config(base))
                         .listen(log)
                         .listen(record);
-                shared.follow(trainer, options.out);
+                shared.follow(trainer, shared.out);
                 if (!common.quiet) {
                     trainer.listen(Progress.onStderr(10));
                     if (options.sampleEvery > 0) {
@@ -238,8 +238,8 @@ final class TrainGptCommand implements Callable<Integer> {
                     }
                 }
                 try (TrainShared.Copies _ = shared.configure(trainer, optimizer.params())) {
-                    if (options.resume) {
-                        trainer.resume(options.out.resolve(Trainer.STATE_FILE));
+                    if (shared.resume) {
+                        trainer.resume(shared.out.resolve(Trainer.STATE_FILE));
                     }
                     return run(trainer, record, tokensPerCharacter);
                 }
@@ -261,8 +261,8 @@ final class TrainGptCommand implements Callable<Integer> {
     private String base() throws IOException {
         Path model = modelFiles();
         String base = LoraOptions.base(model);
-        if (options.resume) {
-            LoraOptions.checkBase(options.out.resolve(Trainer.STATE_FILE), model, base);
+        if (shared.resume) {
+            LoraOptions.checkBase(shared.out.resolve(Trainer.STATE_FILE), model, base);
         }
         return base;
     }
@@ -285,8 +285,8 @@ final class TrainGptCommand implements Callable<Integer> {
                     LrCurve.FROM,
                     LrCurve.TO,
                     options.steps == null ? LrCurve.STEPS : Math.toIntExact(options.steps));
-            LrCurve.write(options.out, found);
-            LrCurve.report(output, common.json, options.out, found);
+            LrCurve.write(shared.out, found);
+            LrCurve.report(output, common.json, shared.out, found);
             return Main.OK;
         }
     }
@@ -296,16 +296,16 @@ final class TrainGptCommand implements Callable<Integer> {
         TrainResult result;
         try (Interrupt _ = Interrupt.install(trainer::stop)) {
             result = trainer.run();
-            record.write(options.out, result);
-            LossChart.write(options.out);
-            RunReport.write(options.out);
+            record.write(shared.out, result);
+            LossChart.write(shared.out);
+            RunReport.write(shared.out);
         }
         if (common.json) {
             output.json(record.with(result));
         } else {
             output.println("%s: step %d, validation loss %.4f (%.4f a character) at step %d"
                     .formatted(
-                            options.out,
+                            shared.out,
                             result.step(),
                             result.bestLoss(),
                             result.bestLoss() * tokensPerCharacter,
@@ -346,8 +346,8 @@ final class TrainGptCommand implements Callable<Integer> {
     }
 
     private Tokenizer tokenizer(String trainText) {
-        if (options.resume) {
-            return Tokenizer.load(options.out);
+        if (shared.resume) {
+            return Tokenizer.load(shared.out);
         }
         if (options.tokenizer != null) {
             return Tokenizer.load(options.tokenizer);
@@ -362,8 +362,8 @@ final class TrainGptCommand implements Callable<Integer> {
     }
 
     private CausalLanguageModel model(Tokenizer tokenizer) {
-        if (options.model != null || options.resume) {
-            String from = options.resume && !lora.on() ? options.out.toString() : options.model;
+        if (options.model != null || shared.resume) {
+            String from = shared.resume && !lora.on() ? shared.out.toString() : options.model;
             return Models.open(from).load(Purpose.TRAINING);
         }
         Gpt2Config config = Gpt2Config.of(

@@ -14,18 +14,6 @@ final class TrainGptOptions {
     List<Path> data;
 
     @Option(
-            names = {"--out"},
-            paramLabel = "DIR",
-            description = "Folder for the model, log.jsonl, run.json and loss.png.")
-    Path out;
-
-    @Option(
-            names = {"--config"},
-            paramLabel = "FILE",
-            description = "JSON object of these options, without dashes; the command line wins.")
-    Path config;
-
-    @Option(
             names = {"-m", "--model"},
             paramLabel = "MODEL",
             description = "Continue from this model instead of a new one.")
@@ -214,11 +202,6 @@ final class TrainGptOptions {
             description = "Do not train, but look for a learning rate: raise it from 1e-6 to 1 in --steps updates (100)"
                     + " and write how the loss goes to lr.csv and lr.png.")
     boolean findLr;
-
-    @Option(
-            names = {"--resume"},
-            description = "Go on with the run in --out.")
-    boolean resume;
 
     @Option(
             names = {"--weights"},

@@ -19,18 +19,6 @@ final class TrainImageOptions {
     Path data;
 
     @Option(
-            names = {"--out"},
-            paramLabel = "DIR",
-            description = "Folder for the model, log.jsonl, run.json and loss.png.")
-    Path out;
-
-    @Option(
-            names = {"--config"},
-            paramLabel = "FILE",
-            description = "JSON object of these options, without dashes; the command line wins.")
-    Path config;
-
-    @Option(
             names = {"--image-size"},
             paramLabel = "N",
             defaultValue = "64",
@@ -130,11 +118,6 @@ final class TrainImageOptions {
             paramLabel = "N",
             description = "Updates between validations and checkpoints. Default: those of 5 epochs.")
     Integer evalEvery;
-
-    @Option(
-            names = {"--resume"},
-            description = "Go on with the run in --out.")
-    boolean resume;
 
     /** With these of classifiers, whose batches are mixed. */
     Augmentation augmentation(double erase, double mixup, boolean cutmix, RandAugment random) {

@@ -33,6 +33,23 @@ final class TrainShared {
             "keep");
 
     @Option(
+            names = {"--out"},
+            paramLabel = "DIR",
+            description = "Folder for the model, log.jsonl, run.json and loss.png.")
+    Path out;
+
+    @Option(
+            names = {"--config"},
+            paramLabel = "FILE",
+            description = "JSON object of these options, without dashes; the command line wins.")
+    Path config;
+
+    @Option(
+            names = {"--resume"},
+            description = "Go on with the run in --out.")
+    boolean resume;
+
+    @Option(
             names = {"--schedule"},
             paramLabel = "NAME",
             defaultValue = "cosine",

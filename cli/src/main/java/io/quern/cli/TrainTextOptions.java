@@ -47,18 +47,6 @@ final class TrainTextOptions {
     double testPart;
 
     @Option(
-            names = {"--out"},
-            paramLabel = "DIR",
-            description = "Folder for the model, log.jsonl, run.json and loss.png.")
-    Path out;
-
-    @Option(
-            names = {"--config"},
-            paramLabel = "FILE",
-            description = "JSON object of these options, without dashes; the command line wins.")
-    Path config;
-
-    @Option(
             names = {"-m", "--model"},
             paramLabel = "MODEL",
             description = "Fine-tune the encoder of this BERT, under a new classifier. Default: a new BERT.")
@@ -166,11 +154,6 @@ final class TrainTextOptions {
             paramLabel = "N",
             description = "Updates between validations and checkpoints. Default: those of an epoch.")
     Integer evalEvery;
-
-    @Option(
-            names = {"--resume"},
-            description = "Go on with the run in --out.")
-    boolean resume;
 
     double lr() {
         return lr != null ? lr : model == null ? 5e-4 : 5e-5;

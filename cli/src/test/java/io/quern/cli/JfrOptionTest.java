@@ -113,7 +113,7 @@ class JfrOptionTest {
     }
 
     @Test
-    @DisabledOnOs(OS.WINDOWS)
+    @DisabledOnOs(value = OS.WINDOWS, disabledReason = "sends SIGINT, which a process there cannot be sent")
     void ctrlCWhileGeneratingLeavesItsTokens() throws Exception {
         Path file = folder.resolve("stopped.jfr");
         Process p = start(List.of(), "generate", "-p", "ROMEO:", "-n", "200", "--seed", "1", "--jfr", file.toString());

@@ -30,7 +30,7 @@ import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Runs the {@code quern} script in a made-up checkout, with scripts in the places of {@code java} and {@code mvn}. */
-@DisabledOnOs(OS.WINDOWS)
+@DisabledOnOs(value = OS.WINDOWS, disabledReason = "the launcher is a script for a POSIX shell")
 class LauncherTest {
     /** Shows how it was called, a line to an argument; then fails as asked. */
     private static final String FAKE_JAVA = """
