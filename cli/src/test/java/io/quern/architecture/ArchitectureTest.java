@@ -48,7 +48,8 @@ class ArchitectureTest {
     static {
         TENSOR.forEach(p -> ALLOWED.put(p, TENSOR));
         ALLOWED.put("io.quern.tensor.quant", TENSOR);
-        ALLOWED.put("io.quern.tensor.cpu", union(TENSOR, "io.quern.tensor.quant"));
+        ALLOWED.put("io.quern.tensor.cpu", union(TENSOR, "io.quern.tensor.quant", "io.quern.tensor.cpu.x86"));
+        ALLOWED.put("io.quern.tensor.cpu.x86", TENSOR);
         ALLOWED.put("io.quern.tensor.check", TENSOR);
         ALLOWED.put("io.quern.tensor.file", TENSOR);
         ALLOWED.put("io.quern.nn", TENSOR);

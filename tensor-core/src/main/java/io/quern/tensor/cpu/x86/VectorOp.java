@@ -1,0 +1,160 @@
+package io.quern.tensor.cpu.x86;
+
+import static io.quern.tensor.cpu.x86.VectorOp.Form.MR;
+import static io.quern.tensor.cpu.x86.VectorOp.Form.RM;
+import static io.quern.tensor.cpu.x86.VectorOp.Form.RVM;
+import static io.quern.tensor.cpu.x86.VectorOp.Form.VM;
+import static io.quern.tensor.cpu.x86.VectorOp.Tuple.EIGHTH;
+import static io.quern.tensor.cpu.x86.VectorOp.Tuple.FULL;
+import static io.quern.tensor.cpu.x86.VectorOp.Tuple.HALF;
+import static io.quern.tensor.cpu.x86.VectorOp.Tuple.QUARTER;
+import static io.quern.tensor.cpu.x86.VectorOp.Tuple.WHOLE;
+
+import java.util.Locale;
+
+/**
+ * Vector instructions, as Intel's manual (volume 2) lists them: opcode map (1 is 0F, 2 is 0F 38, 3 is 0F 3A), mandatory
+ * prefix, W, opcode, what a compressed displacement counts in, and whether there is a VEX form, which is shorter and is
+ * taken where it can say the same.
+ */
+public enum VectorOp {
+    VADDPS(RVM, 1, 0, 0, 0x58, FULL, true),
+    VSUBPS(RVM, 1, 0, 0, 0x5c, FULL, true),
+    VMULPS(RVM, 1, 0, 0, 0x59, FULL, true),
+    VMAXPS(RVM, 1, 0, 0, 0x5f, FULL, true),
+    VADDSS(RVM, 1, 0xf3, 0, 0x58, Tuple.SCALAR4, true),
+    VMULSS(RVM, 1, 0xf3, 0, 0x59, Tuple.SCALAR4, true),
+    VFMADD231PS(RVM, 2, 0x66, 0, 0xb8, FULL, true),
+    VFMADD213PS(RVM, 2, 0x66, 0, 0xa8, FULL, true),
+    VFNMADD231PS(RVM, 2, 0x66, 0, 0xbc, FULL, true),
+    VFMADD231SS(RVM, 2, 0x66, 0, 0xb9, Tuple.SCALAR4, true),
+    VXORPS(RVM, 1, 0, 0, 0x57, FULL, true),
+    VUNPCKLPS(RVM, 1, 0, 0, 0x14, FULL, true),
+    VUNPCKHPS(RVM, 1, 0, 0, 0x15, FULL, true),
+    VSHUFPS(RVM, 1, 0, 0, 0xc6, FULL, true),
+    VPERMPS(RVM, 2, 0x66, 0, 0x16, FULL, true),
+    VPERMT2PS(RVM, 2, 0x66, 0, 0x7f, FULL, false),
+    VSHUFF32X4(RVM, 3, 0x66, 0, 0x23, FULL, false),
+    VINSERTF32X4(RVM, 3, 0x66, 0, 0x18, Tuple.X4, false),
+    VINSERTF64X4(RVM, 3, 0x66, 1, 0x1a, Tuple.X8, false),
+    VPANDD(RVM, 1, 0x66, 0, 0xdb, FULL, false),
+    VPORD(RVM, 1, 0x66, 0, 0xeb, FULL, false),
+    VPXORD(RVM, 1, 0x66, 0, 0xef, FULL, false),
+    VPTERNLOGD(RVM, 3, 0x66, 0, 0x25, FULL, false),
+    VPADDD(RVM, 1, 0x66, 0, 0xfe, FULL, true),
+    VPSUBD(RVM, 1, 0x66, 0, 0xfa, FULL, true),
+    VPSUBB(RVM, 1, 0x66, 0, 0xf8, WHOLE, true),
+    VPSRLVD(RVM, 2, 0x66, 0, 0x45, FULL, true),
+    VPSHUFB(RVM, 2, 0x66, 0, 0x00, WHOLE, true),
+    VPDPBUSD(RVM, 2, 0x66, 0, 0x50, FULL, false),
+    VPSLLD(VM, 1, 0x66, 0, 0x72, FULL, true, 6),
+    VPSRLD(VM, 1, 0x66, 0, 0x72, FULL, true, 2),
+    VPSRAD(VM, 1, 0x66, 0, 0x72, FULL, true, 4),
+    VPSRLW(VM, 1, 0x66, 0, 0x71, WHOLE, true, 2),
+    VPSLLW(VM, 1, 0x66, 0, 0x71, WHOLE, true, 6),
+    /** Loads, or stores where the destination is memory. */
+    VMOVUPS(RM, 1, 0, 0, 0x10, WHOLE, true, 0x11),
+    VMOVSS(RM, 1, 0xf3, 0, 0x10, Tuple.SCALAR4, true, 0x11),
+    VMOVD(RM, 1, 0x66, 0, 0x6e, Tuple.SCALAR4, true, 0x7e),
+    VBROADCASTSS(RM, 2, 0x66, 0, 0x18, Tuple.SCALAR4, true),
+    VBROADCASTF32X4(RM, 2, 0x66, 0, 0x1a, Tuple.X4, false),
+    VPBROADCASTD(RM, 2, 0x66, 0, 0x58, Tuple.SCALAR4, true, 0x7c),
+    VPBROADCASTW(RM, 2, 0x66, 0, 0x79, Tuple.SCALAR2, true, 0x7b),
+    VPMOVSXBD(RM, 2, 0x66, 0, 0x21, QUARTER, true),
+    VPMOVZXBD(RM, 2, 0x66, 0, 0x31, QUARTER, true),
+    VPMOVSXWD(RM, 2, 0x66, 0, 0x23, HALF, true),
+    VPMOVZXWD(RM, 2, 0x66, 0, 0x33, HALF, true),
+    VPMOVSXBW(RM, 2, 0x66, 0, 0x20, HALF, true),
+    VPMOVZXBW(RM, 2, 0x66, 0, 0x30, HALF, true),
+    VPMOVZXBQ(RM, 2, 0x66, 0, 0x32, EIGHTH, true),
+    VCVTDQ2PS(RM, 1, 0, 0, 0x5b, FULL, true),
+    VCVTPH2PS(RM, 2, 0x66, 0, 0x13, HALF, true),
+    VEXTRACTF32X4(MR, 3, 0x66, 0, 0x19, Tuple.X4, false),
+    VEXTRACTF64X4(MR, 3, 0x66, 1, 0x1b, Tuple.X8, false),
+    VEXTRACTPS(MR, 3, 0x66, 0, 0x17, Tuple.SCALAR4, true),
+    /** The lower bits of a general register into a mask register, or back. */
+    KMOVW(RM, 1, 0, 0, 0x92, WHOLE, true, 0x93),
+    KMOVD(RM, 1, 0xf2, 0, 0x92, WHOLE, true, 0x93),
+    KMOVQ(RM, 1, 0xf2, 1, 0x92, WHOLE, true, 0x93);
+
+    /** Which operand goes where in an encoding: ModRM.reg, VEX.vvvv, ModRM.rm. */
+    enum Form {
+        /** destination, first source, second source or memory */
+        RVM,
+        /** destination, source or memory */
+        RM,
+        /** destination or memory, source */
+        MR,
+        /** destination, source, and a digit of the opcode in ModRM.reg */
+        VM
+    }
+
+    /** What a displacement of 8 bits is multiplied by in an EVEX encoding: the bytes of the operand in memory. */
+    enum Tuple {
+        /** A vector, of which elements of 32 bits may be broadcast. */
+        FULL,
+        /** A vector. */
+        WHOLE,
+        HALF,
+        QUARTER,
+        EIGHTH,
+        SCALAR2,
+        SCALAR4,
+        X4,
+        X8;
+
+        int bytes(int vector, boolean broadcast) {
+            return switch (this) {
+                case FULL -> broadcast ? 4 : vector;
+                case WHOLE -> vector;
+                case HALF -> vector / 2;
+                case QUARTER -> vector / 4;
+                case EIGHTH -> vector / 8;
+                case SCALAR2 -> 2;
+                case SCALAR4 -> 4;
+                case X4 -> 16;
+                case X8 -> 32;
+            };
+        }
+    }
+
+    final Form form;
+    final int map;
+    final int prefix;
+    final int w;
+    final int opcode;
+    final Tuple tuple;
+    final boolean hasVex;
+    /** The digit of a VM form; else the opcode for a store, or for a general register as the source; -1 for none. */
+    final int other;
+
+    VectorOp(Form form, int map, int prefix, int w, int opcode, Tuple tuple, boolean hasVex) {
+        this(form, map, prefix, w, opcode, tuple, hasVex, -1);
+    }
+
+    VectorOp(Form form, int map, int prefix, int w, int opcode, Tuple tuple, boolean hasVex, int other) {
+        this.form = form;
+        this.map = map;
+        this.prefix = prefix;
+        this.w = w;
+        this.opcode = opcode;
+        this.tuple = tuple;
+        this.hasVex = hasVex;
+        this.other = other;
+    }
+
+    /** The mandatory prefix as VEX and EVEX hold it. */
+    int pp() {
+        return switch (prefix) {
+            case 0x66 -> 1;
+            case 0xf3 -> 2;
+            case 0xf2 -> 3;
+            default -> 0;
+        };
+    }
+
+    @Override
+    public String toString() {
+        return name().toLowerCase(Locale.ROOT);
+    }
+}
