@@ -4,21 +4,19 @@ import io.quern.cuda.driver.CudaDevice;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.op.Reduce;
 
-/** Launches the kernels of {@code reduce.cu} and {@code topk.cu}. */
+/** Launches the kernels of {@code reduce.cu}, {@code topk.cu} and the norm of {@code update.cu}. */
 final class ReduceLauncher {
     /** Results side by side from which on a thread sums a column alone. */
     private static final int COLUMNS = 32;
 
-    private static final int SQUARE_BLOCKS = 256;
-
     private final CudaDevice device;
-    private final CudaPool pool;
     private final TopKLauncher topK;
+    private final SquaredNormLauncher squaredNorm;
 
     ReduceLauncher(CudaDevice device, CudaPool pool) {
         this.device = device;
-        this.pool = pool;
         this.topK = new TopKLauncher(device, pool);
+        this.squaredNorm = new SquaredNormLauncher(device, pool);
     }
 
     void run(Reduce op, Tensor[] in, Tensor[] out) {
@@ -37,7 +35,7 @@ final class ReduceLauncher {
             case Reduce.TopK t -> topK.run(in[0], t.k(), out[0], out[1]);
             case Reduce.Softmax s -> rows("softmax", in, y, s.log());
             case Reduce.SoftmaxGrad s -> rows("softmax_grad", in, y, s.log());
-            case Reduce.SquaredNorm s -> squaredNorm(in, y);
+            case Reduce.SquaredNorm s -> squaredNorm.run(in, y);
         }
     }
 
@@ -82,30 +80,5 @@ final class ReduceLauncher {
                         1,
                         1,
                         columns ? Kernels.THREADS : Kernels.REDUCING);
-    }
-
-    private void squaredNorm(Tensor[] in, Tensor y) {
-        long parts = 0;
-        for (Tensor t : in) {
-            parts += squareBlocks(t);
-        }
-        long bytes = CudaPool.sizeClass(8 * Math.max(1, parts));
-        long partial = pool.take(bytes);
-        long at = partial;
-        for (Tensor t : in) {
-            long blocks = squareBlocks(t);
-            device.launch(Kernels.named("squares", t.dtype()))
-                    .i64(t.address())
-                    .i64(t.size())
-                    .i64(at)
-                    .run(blocks, 1, 1, Kernels.REDUCING);
-            at += 8 * blocks;
-        }
-        device.launch("squares_total").i64(partial).i64(parts).i64(y.address()).run(1, 1, 1, Kernels.REDUCING);
-        pool.giveBack(partial, bytes);
-    }
-
-    private static long squareBlocks(Tensor t) {
-        return Math.min(SQUARE_BLOCKS, (t.size() + Kernels.REDUCING - 1) / Kernels.REDUCING);
     }
 }

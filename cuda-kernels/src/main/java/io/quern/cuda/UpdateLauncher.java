@@ -1,7 +1,7 @@
 package io.quern.cuda;
 
+import io.quern.cuda.driver.BlockSizes;
 import io.quern.cuda.driver.CudaDevice;
-import io.quern.cuda.driver.Launch;
 import io.quern.tensor.DType;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.op.OptimizerRule;
@@ -21,16 +21,8 @@ final class UpdateLauncher {
             case Update.Assign a -> IndexLauncher.copy(device, in[1], in[0]);
             case Update.Fill f -> fill(in[0], f.value());
             case Update.Accumulate a -> accumulate(in[0], in[1], a.factor());
-            case Update.AdamW a -> {
-                for (int i = 0; i < a.params().size(); i++) {
-                    adamW(a, i);
-                }
-            }
-            case Update.GradientStep g -> {
-                for (int i = 0; i < g.params().size(); i++) {
-                    step(g, i);
-                }
-            }
+            case Update.AdamW a -> adamW(a);
+            case Update.GradientStep g -> step(g);
         }
     }
 
@@ -69,10 +61,9 @@ final class UpdateLauncher {
 
     /** The {@code Step} of {@code update.cu}. */
     private static long[] step(
-            double lr, double decay, double scale, double a, double b, double c, double d, double eps, long flags) {
+            double lr, double scale, double a, double b, double c, double d, double eps, long flags) {
         return new long[] {
             Double.doubleToRawLongBits(lr),
-            Double.doubleToRawLongBits(decay),
             Double.doubleToRawLongBits(scale),
             Double.doubleToRawLongBits(a),
             Double.doubleToRawLongBits(b),
@@ -83,83 +74,107 @@ final class UpdateLauncher {
         };
     }
 
-    private void adamW(Update.AdamW op, int i) {
-        Tensor p = op.params().get(i);
-        device.launch(Kernels.named("adamw", p.dtype()))
-                .i64(p.address())
-                .i64(op.grads().get(i).address())
-                .i64(op.m().get(i).address())
-                .i64(op.v().get(i).address())
-                .struct(step(
-                        op.lr(),
-                        op.lr() * op.weightDecay().get(i),
-                        op.gradScale(),
-                        op.beta1(),
-                        op.beta2(),
-                        1 / (1 - Math.pow(op.beta1(), op.step())),
-                        1 / (1 - Math.pow(op.beta2(), op.step())),
-                        op.eps(),
-                        0))
-                .i64(p.size())
-                .over(p.size());
+    private void adamW(Update.AdamW op) {
+        double[] decay = op.weightDecay().stream().mapToDouble(d -> op.lr() * d).toArray();
+        long[] step = step(
+                op.lr(),
+                op.gradScale(),
+                op.beta1(),
+                op.beta2(),
+                1 / (1 - Math.pow(op.beta1(), op.step())),
+                1 / (1 - Math.pow(op.beta2(), op.step())),
+                op.eps(),
+                0);
+        sweep(op.name(), step, op.params(), decay, i -> new long[] {
+            op.params().get(i).address(),
+            op.grads().get(i).address(),
+            op.m().get(i).address(),
+            op.v().get(i).address()
+        });
     }
 
-    private void step(Update.GradientStep op, int i) {
-        Tensor p = op.params().get(i);
-        List<Tensor> state = op.state().get(i);
-        Launch launch = device.launch(Kernels.named(op.rule().label(), p.dtype()))
-                .i64(p.address())
-                .i64(op.grads().get(i).address());
-        double lr = op.lr();
-        double decay = op.weightDecay().get(i);
-        double scale = op.gradScale();
-        switch (op.rule()) {
+    private void step(Update.GradientStep op) {
+        double[] decay =
+                op.weightDecay().stream().mapToDouble(Double::doubleValue).toArray();
+        sweep(op.rule().label(), step(op.rule(), op.lr(), op.gradScale(), op.step()), op.params(), decay, i -> {
+            long[] state = state(op.rule(), op.state().get(i));
+            long[] all = new long[2 + state.length];
+            all[0] = op.params().get(i).address();
+            all[1] = op.grads().get(i).address();
+            System.arraycopy(state, 0, all, 2, state.length);
+            return all;
+        });
+    }
+
+    /** One launch for as many tensors as its parameters hold. */
+    private void sweep(
+            String kernel, long[] step, List<Tensor> params, double[] decay, TensorTable.Addresses addresses) {
+        TensorTable.of(params, decay, addresses).forEach((dtype, tables) -> {
+            String name = Kernels.named(kernel, dtype);
+            for (TensorTable table : tables) {
+                device.launch(name)
+                        .struct(table.members())
+                        .struct(step)
+                        .run(
+                                Math.min(table.chunks(), BlockSizes.MOST_BLOCKS),
+                                1,
+                                1,
+                                device.blockSizes().threads(name, table.elements()));
+            }
+        });
+    }
+
+    private static long[] step(OptimizerRule rule, double lr, double scale, long step) {
+        return switch (rule) {
             case OptimizerRule.Sgd r ->
-                launch.i64(first(state))
-                        .struct(step(
-                                lr,
-                                decay,
-                                scale,
-                                r.momentum(),
-                                1 - r.dampening(),
-                                0,
-                                0,
-                                0,
-                                (r.momentum() != 0 ? 1 : 0) + (op.step() == 1 ? 2 : 0) + (r.nesterov() ? 4 : 0)));
-            case OptimizerRule.Adagrad r ->
-                launch.i64(first(state))
-                        .struct(step(lr / (1 + (op.step() - 1) * r.lrDecay()), decay, scale, 0, 0, 0, 0, r.eps(), 0));
+                step(
+                        lr,
+                        scale,
+                        r.momentum(),
+                        1 - r.dampening(),
+                        0,
+                        0,
+                        0,
+                        (r.momentum() != 0 ? 1 : 0) + (step == 1 ? 2 : 0) + (r.nesterov() ? 4 : 0));
+            case OptimizerRule.Adagrad r -> step(lr / (1 + (step - 1) * r.lrDecay()), scale, 0, 0, 0, 0, r.eps(), 0);
             case OptimizerRule.RmsProp r ->
-                launch.i64(first(state))
-                        .i64(r.centered() ? state.get(1).address() : 0)
-                        .i64(r.momentum() != 0 ? state.getLast().address() : 0)
-                        .struct(step(
-                                lr,
-                                decay,
-                                scale,
-                                r.alpha(),
-                                r.momentum(),
-                                0,
-                                0,
-                                r.eps(),
-                                (r.centered() ? 1 : 0) + (r.momentum() != 0 ? 2 : 0)));
+                step(
+                        lr,
+                        scale,
+                        r.alpha(),
+                        r.momentum(),
+                        0,
+                        0,
+                        r.eps(),
+                        (r.centered() ? 1 : 0) + (r.momentum() != 0 ? 2 : 0));
             case OptimizerRule.Adam r ->
-                launch.i64(first(state))
-                        .i64(state.get(1).address())
-                        .struct(step(
-                                lr,
-                                decay,
-                                scale,
-                                r.beta1(),
-                                r.beta2(),
-                                1 / (1 - Math.pow(r.beta1(), op.step())),
-                                1 / (1 - Math.pow(r.beta2(), op.step())),
-                                r.eps(),
-                                0));
-            case OptimizerRule.Lion r ->
-                launch.i64(first(state)).struct(step(lr, decay, scale, r.beta1(), r.beta2(), 0, 0, 0, 0));
-        }
-        launch.i64(p.size()).over(p.size());
+                step(
+                        lr,
+                        scale,
+                        r.beta1(),
+                        r.beta2(),
+                        1 / (1 - Math.pow(r.beta1(), step)),
+                        1 / (1 - Math.pow(r.beta2(), step)),
+                        r.eps(),
+                        0);
+            case OptimizerRule.Lion r -> step(lr, scale, r.beta1(), r.beta2(), 0, 0, 0, 0);
+        };
+    }
+
+    /** Addresses of the state in the places where the kernel of a rule has them; 0 for what the rule does without. */
+    private static long[] state(OptimizerRule rule, List<Tensor> state) {
+        return switch (rule) {
+            case OptimizerRule.RmsProp r ->
+                new long[] {
+                    first(state),
+                    r.centered() ? state.get(1).address() : 0,
+                    r.momentum() != 0 ? state.getLast().address() : 0
+                };
+            case OptimizerRule.Adam r -> new long[] {first(state), state.get(1).address()};
+            case OptimizerRule.Sgd r -> new long[] {first(state)};
+            case OptimizerRule.Adagrad r -> new long[] {first(state)};
+            case OptimizerRule.Lion r -> new long[] {first(state)};
+        };
     }
 
     private static long first(List<Tensor> state) {

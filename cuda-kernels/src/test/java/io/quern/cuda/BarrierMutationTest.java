@@ -75,6 +75,7 @@ class BarrierMutationTest {
             return switch (family()) {
                 case "attention.cu" -> op instanceof Attention;
                 case "reduce.cu" -> op instanceof Reduce && !(op instanceof Reduce.TopK);
+                case "update.cu" -> op instanceof Reduce.SquaredNorm;
                 case "topk.cu" -> op instanceof Reduce.TopK;
                 case "elementwise.cu" -> op instanceof Elementwise.BiasUnaryGrad;
                 case "norm.cu" -> op instanceof Norm;

@@ -12,10 +12,14 @@ import io.quern.tensor.Scope;
 import io.quern.tensor.Tape;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.golden.Golden;
+import io.quern.train.optim.Adagrad;
+import io.quern.train.optim.Adam;
 import io.quern.train.optim.AdamW;
 import io.quern.train.optim.GradientClip;
 import io.quern.train.optim.Optimizer;
 import io.quern.train.optim.ParamGroup;
+import io.quern.train.optim.Schedule;
+import io.quern.train.optim.Sgd;
 import io.quern.transformer.CausalLanguageModel;
 import io.quern.transformer.ConfigJson;
 import io.quern.transformer.TokenBatch;
@@ -141,37 +145,64 @@ class Gpt2OnCudaTest {
         }
     }
 
+    /** With every optimizer of the goldens; one of them clips by the norm and has a schedule. */
     @Test
     void trainingStepsGiveTheLossesOfPyTorch() throws Exception {
-        Golden.Case c = Golden.load("gpt2_train").cases().stream()
-                .filter(k -> k.params().path("type").asText().equals("adamw")
-                        && !k.params().has("cosine_schedule")
-                        && !k.params().has("clip_norm"))
-                .findFirst()
-                .orElseThrow();
+        int optimizers = 0;
+        for (Golden.Case c : Golden.load("gpt2_train").cases()) {
+            if (c.params().has("type")) {
+                optimizers++;
+                trainAs(c);
+            }
+        }
+        assertEquals(6, optimizers);
+    }
+
+    private static void trainAs(Golden.Case c) throws Exception {
         JsonNode p = c.params();
+        double lr = p.get("lr").asDouble();
+        JsonNode cosine = p.path("cosine_schedule");
+        long warmup = cosine.path("num_warmup_steps").asLong();
+        Schedule schedule = cosine.isMissingNode()
+                ? Schedule.constant(lr)
+                : Schedule.cosine(lr, 0, cosine.get("num_training_steps").asLong() - warmup)
+                        .warmup(warmup);
         try (CausalLanguageModel model = model(Purpose.TRAINING);
-                Optimizer optimizer = new AdamW(
-                        p.path("decay_matrices_only").asBoolean()
-                                ? ParamGroup.decayMatrices(
-                                        model, p.get("weight_decay").asDouble())
-                                : ParamGroup.all(model, p.get("weight_decay").asDouble()),
-                        p.get("betas").get(0).asDouble(),
-                        p.get("betas").get(1).asDouble(),
-                        p.get("eps").asDouble())) {
+                Optimizer optimizer = optimizer(model, p)) {
             for (int step = 0; step < STEPS; step++) {
                 double wantedNorm = c.expected().get("grad_norms").get(step).asDouble();
                 double wantedLoss = c.expected().get("losses").get(step).asDouble();
+                double rate = schedule.at(step);
+                String what = c.id() + ", step " + step;
                 Scope.run(() -> {
                     Gradients g = Tape.gradients(() -> loss(model, c.input().get("input_ids")));
-                    assertEquals(
-                            wantedNorm, GradientClip.norm(g, model.parameters().values()), 1e-4 * wantedNorm);
-                    optimizer.step(g, p.get("lr").asDouble(), 1);
-                    assertEquals(wantedLoss, g.loss().item(), 1e-4 * wantedLoss);
+                    double norm = GradientClip.norm(g, model.parameters().values());
+                    assertEquals(wantedNorm, norm, 1e-4 * wantedNorm, what);
+                    double scale = p.has("clip_norm")
+                            ? GradientClip.scale(norm, p.get("clip_norm").asDouble())
+                            : 1;
+                    optimizer.step(g, rate, scale);
+                    assertEquals(wantedLoss, g.loss().item(), 1e-4 * wantedLoss, what);
                     return null;
                 });
             }
         }
+    }
+
+    private static Optimizer optimizer(CausalLanguageModel model, JsonNode p) {
+        double decay = p.path("weight_decay").asDouble(0);
+        List<ParamGroup> groups = p.path("decay_matrices_only").asBoolean()
+                ? ParamGroup.decayMatrices(model, decay)
+                : ParamGroup.all(model, decay);
+        double beta1 = p.path("betas").path(0).asDouble();
+        double beta2 = p.path("betas").path(1).asDouble();
+        double eps = p.path("eps").asDouble();
+        return switch (p.get("type").asText()) {
+            case "sgd" -> new Sgd(groups, p.path("momentum").asDouble(0), 0, false);
+            case "adagrad" -> new Adagrad(groups, 0, 0, eps);
+            case "adam" -> new Adam(groups, beta1, beta2, eps);
+            default -> new AdamW(groups, beta1, beta2, eps);
+        };
     }
 
     /** BF16 copies of F32 weights: the same losses as on the CPU, to a few roundings. */

@@ -3,6 +3,7 @@ package io.quern.cuda.driver;
 import io.quern.tensor.TensorException;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 import jcuda.Pointer;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
@@ -316,6 +317,11 @@ public final class CudaDevice {
     /** Launches that went as parts of graphs so far. */
     public synchronized long launchesInGraphs() {
         return graphs.inGraphs();
+    }
+
+    /** Tells the name of the kernel of every launch from now on, {@code cublas} for a product by that; null ends it. */
+    public synchronized void watch(Consumer<String> launches) {
+        graphs.watch(launches);
     }
 
     /** Switches graphs on or off while the program runs, for comparisons. */

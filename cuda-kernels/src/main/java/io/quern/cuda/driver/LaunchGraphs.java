@@ -4,6 +4,7 @@ import io.quern.tensor.TensorException;
 import java.lang.foreign.SymbolLookup;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.Consumer;
 
 /**
  * Starts launches together, as CUDA graphs. Launches gather until something waits for them or {@value #LONGEST} are there. A
@@ -31,6 +32,7 @@ final class LaunchGraphs {
     private final LaunchCell[] cells = new LaunchCell[LONGEST];
     private final Map<Long, LaunchGraph> known = new LinkedHashMap<>(16, 0.75f, true);
     private final boolean synchronous = Boolean.getBoolean("quern.cuda.sync");
+    private Consumer<String> watcher;
     private GraphApi api;
     private String off;
     private int count;
@@ -78,6 +80,11 @@ final class LaunchGraphs {
         return inGraphs;
     }
 
+    /** Tells the name of the kernel of every launch from now on; null ends it. */
+    void watch(Consumer<String> launches) {
+        watcher = launches;
+    }
+
     /** The cell that the next launch is written into. */
     LaunchCell next() {
         return cells[count];
@@ -86,6 +93,9 @@ final class LaunchGraphs {
     /** What is in the cell {@link #next()} is complete. */
     void add() {
         LaunchCell cell = cells[count];
+        if (watcher != null) {
+            watcher.accept(cell.isProduct() ? "cublas" : cell.name);
+        }
         if (off != null) {
             device.enter();
             launches++;

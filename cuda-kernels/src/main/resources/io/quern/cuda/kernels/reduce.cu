@@ -1,4 +1,4 @@
-// Sums, means, extremes, softmax and its gradient, squared norms.
+// Sums, means, extremes, softmax and its gradient.
 //
 // A block reduces one row, or one element of the result, in a fixed tree over its threads, so results do not change between
 // runs. Bound by memory; softmax reads its row three times, which a row of up to some 10,000 elements finds in the L2.
@@ -130,31 +130,6 @@ __device__ void softmax_grad(const T *y, const T *dy, T *dx, i64 rows, i64 n, in
     }
 }
 
-// One partial sum a block, in float64.
-template <class T>
-__device__ void squares(const T *x, i64 n, double *partial) {
-    double sum = 0;
-    FOR_EACH(i, n) {
-        double v = (double)load(x, i);
-        sum += v * v;
-    }
-    sum = reduce_block<Sum>(sum);
-    if (threadIdx.x == 0) {
-        partial[blockIdx.x] = sum;
-    }
-}
-
-extern "C" __global__ void squares_total(const double *partial, i64 n, double *y) {
-    double sum = 0;
-    for (i64 i = threadIdx.x; i < n; i += BLOCK) {
-        sum += partial[i];
-    }
-    sum = reduce_block<Sum>(sum);
-    if (threadIdx.x == 0) {
-        y[0] = sum;
-    }
-}
-
 #define REDUCE(T, t)                                                                                                   \
     extern "C" __global__ void reduce_##t(int kind, Walk kept, Walk reduced, const T *x, T *y, i64 outputs, i64 n) {   \
         reduce_any(kind, kept, reduced, x, y, outputs, n);                                                             \
@@ -168,9 +143,6 @@ extern "C" __global__ void squares_total(const double *partial, i64 n, double *y
     }                                                                                                                  \
     extern "C" __global__ void softmax_grad_##t(const T *y, const T *dy, T *dx, i64 rows, i64 n, int log) {            \
         softmax_grad(y, dy, dx, rows, n, log);                                                                         \
-    }                                                                                                                  \
-    extern "C" __global__ void squares_##t(const T *x, i64 n, double *partial) {                                       \
-        squares(x, n, partial);                                                                                        \
     }
 
 FOR_FLOATING(REDUCE)

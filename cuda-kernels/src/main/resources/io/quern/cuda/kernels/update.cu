@@ -1,13 +1,71 @@
-// Optimizer steps: one sweep over a parameter, its gradient and its state. Bound by memory.
+// Optimizer steps and the norm of all gradients: one sweep over many parameters, their gradients and their state.
+//
+// A model has hundreds of parameters, most of them small: a kernel for each would be hundreds of launches a step that fill a
+// fraction of the card. So a launch takes a table of tensors, and its blocks take chunks of CHUNK elements, whichever tensor
+// they are of; a chunk never spans two. The table is a parameter of the kernel: it reaches the multiprocessors through their
+// constant cache, needs no memory or copy, and CUDA graphs update it like any parameter. CUDA takes 4096 bytes of parameters,
+// which is 70 tensors of AdamW: GPT-2's 148 are three launches. Elements are treated alone, so results do not depend on how
+// tensors are put together. Bound by memory; 16 bytes at once where all addresses are multiples of 16.
+#include "chunk.cuh"
 #include "common.cuh"
+
+#define CHUNK 4096
+#define WORDS 490
+
+// An entry is: the number of chunks up to its end, elements, decay (bits of a double), then addresses.
+struct Tensors {
+    i64 count;
+    i64 stride;
+    i64 word[WORDS];
+};
+
+enum { END, ELEMENTS, DECAY, ADDRESS };
+
+__device__ __forceinline__ double double_of(i64 bits) {
+    union {
+        i64 i;
+        double d;
+    } c;
+    c.i = bits;
+    return c.d;
+}
+
+// Where the entry of a chunk begins.
+__device__ __forceinline__ int entry_of(const Tensors &t, i64 chunk) {
+    int low = 0;
+    int high = (int)t.count - 1;
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (t.word[middle * t.stride + END] > chunk) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return low * (int)t.stride;
+}
+
+__device__ __forceinline__ i64 chunks_of(const Tensors &t) { return t.word[(t.count - 1) * t.stride + END]; }
+
+// The first element of a chunk in its tensor.
+__device__ __forceinline__ i64 start_of(const Tensors &t, int entry, i64 chunk) {
+    return CHUNK * (chunk - (entry == 0 ? 0 : t.word[entry - t.stride + END]));
+}
+
+template <class T>
+union Pack {
+    Chunk chunk;
+    T at[Per<T>::chunk];
+};
+
+__device__ __forceinline__ bool is_aligned(const void *p) { return ((i64)p & 15) == 0; }
 
 __device__ __forceinline__ float sqrt_of(float x) { return sqrtf(x); }
 __device__ __forceinline__ double sqrt_of(double x) { return sqrt(x); }
 
-// What does not depend on the element is computed in float64 on the host.
+// What does not depend on the element or the tensor is computed in float64 on the host.
 struct Step {
     double lr;
-    double decay;
     double scale;  // of the gradient
     double a;
     double b;
@@ -17,91 +75,206 @@ struct Step {
     i64 flags;
 };
 
-// a, b: betas; c, d: reciprocals of the bias corrections; decay is lr * weightDecay.
-#define ADAMW(T, t)                                                                                                    \
-    extern "C" __global__ void adamw_##t(T *p, const T *g, T *m, T *v, Step s, i64 n) {                                \
-        typedef Math<T>::type M;                                                                                       \
-        FOR_EACH(i, n) {                                                                                               \
-            M grad = load(g, i) * (M)s.scale;                                                                          \
-            M mean = (M)s.a * load(m, i) + (M)(1 - s.a) * grad;                                                        \
-            M square = (M)s.b * load(v, i) + (M)(1 - s.b) * grad * grad;                                               \
-            M x = load(p, i);                                                                                          \
-            x -= (M)s.decay * x;                                                                                       \
-            x -= (M)s.lr * (mean * (M)s.c) / (sqrt_of(square * (M)s.d) + (M)s.eps);                                    \
-            store(m, i, mean);                                                                                         \
-            store(v, i, square);                                                                                       \
-            store(p, i, x);                                                                                            \
-        }                                                                                                              \
+// Rule::apply changes the state of an element and returns its new value. State that a rule does without has address 0.
+template <class T, int STATES, class Rule>
+__device__ __forceinline__ void sweep(const Tensors &t, const Step &s) {
+    typedef typename Math<T>::type M;
+    const int W = Per<T>::chunk;
+    i64 chunks = chunks_of(t);
+    for (i64 chunk = blockIdx.x; chunk < chunks; chunk += gridDim.x) {
+        int e = entry_of(t, chunk);
+        i64 from = start_of(t, e, chunk);
+        i64 to = t.word[e + ELEMENTS] < from + CHUNK ? t.word[e + ELEMENTS] : from + CHUNK;
+        M decay = (M)double_of(t.word[e + DECAY]);
+        T *p = (T *)t.word[e + ADDRESS];
+        const T *g = (const T *)t.word[e + ADDRESS + 1];
+        T *state[STATES];
+        bool aligned = is_aligned(p) && is_aligned(g);
+        for (int j = 0; j < STATES; j++) {
+            state[j] = (T *)t.word[e + ADDRESS + 2 + j];
+            aligned = aligned && is_aligned(state[j]);
+        }
+        i64 whole = aligned ? (to - from) / W * W : 0;
+        for (i64 i = from + (i64)threadIdx.x * W; i < from + whole; i += (i64)blockDim.x * W) {
+            Pack<T> x;
+            Pack<T> grad;
+            Pack<T> z[STATES];
+            x.chunk = load_chunk(p + i);
+            grad.chunk = load_chunk(g + i);
+            for (int j = 0; j < STATES; j++) {
+                if (state[j]) {
+                    z[j].chunk = load_chunk(state[j] + i);
+                }
+            }
+            for (int k = 0; k < W; k++) {
+                M old[STATES];
+                for (int j = 0; j < STATES; j++) {
+                    old[j] = state[j] ? load(z[j].at, k) : (M)0;
+                }
+                store(x.at, k, Rule::apply(load(x.at, k), load(grad.at, k) * (M)s.scale, old, decay, s));
+                for (int j = 0; j < STATES; j++) {
+                    store(z[j].at, k, old[j]);
+                }
+            }
+            store_chunk(p + i, x.chunk);
+            for (int j = 0; j < STATES; j++) {
+                if (state[j]) {
+                    store_chunk(state[j] + i, z[j].chunk);
+                }
+            }
+        }
+        for (i64 i = from + whole + threadIdx.x; i < to; i += blockDim.x) {
+            M old[STATES];
+            for (int j = 0; j < STATES; j++) {
+                old[j] = state[j] ? load(state[j], i) : (M)0;
+            }
+            store(p, i, Rule::apply(load(p, i), load(g, i) * (M)s.scale, old, decay, s));
+            for (int j = 0; j < STATES; j++) {
+                if (state[j]) {
+                    store(state[j], i, old[j]);
+                }
+            }
+        }
     }
+}
+
+// a, b: betas; c, d: reciprocals of the bias corrections; decay is lr * weightDecay. The state is the two moments.
+struct AdamW {
+    template <class M>
+    static __device__ __forceinline__ M apply(M x, M grad, M *state, M decay, const Step &s) {
+        M mean = (M)s.a * state[0] + (M)(1 - s.a) * grad;
+        M square = (M)s.b * state[1] + (M)(1 - s.b) * grad * grad;
+        state[0] = mean;
+        state[1] = square;
+        x -= decay * x;
+        return x - (M)s.lr * (mean * (M)s.c) / (sqrt_of(square * (M)s.d) + (M)s.eps);
+    }
+};
+
+// The same with decay as a part of the gradient.
+struct Adam {
+    template <class M>
+    static __device__ __forceinline__ M apply(M x, M grad, M *state, M decay, const Step &s) {
+        grad += decay * x;
+        state[0] = (M)s.a * state[0] + (M)(1 - s.a) * grad;
+        state[1] = (M)s.b * state[1] + (M)(1 - s.b) * grad * grad;
+        return x - (M)s.lr * (state[0] * (M)s.c) / (sqrt_of(state[1] * (M)s.d) + (M)s.eps);
+    }
+};
+
+// flags 1: a momentum, 2: the first step, 4: nesterov. a: momentum, b: 1 - dampening.
+struct Sgd {
+    template <class M>
+    static __device__ __forceinline__ M apply(M x, M grad, M *state, M decay, const Step &s) {
+        M g = grad + decay * x;
+        if (!(s.flags & 1)) {
+            return x - (M)s.lr * g;
+        }
+        M mean = s.flags & 2 ? g : (M)s.a * state[0] + (M)s.b * g;
+        state[0] = mean;
+        return x - (M)s.lr * (s.flags & 4 ? g + (M)s.a * mean : mean);
+    }
+};
+
+struct Adagrad {
+    template <class M>
+    static __device__ __forceinline__ M apply(M x, M grad, M *state, M decay, const Step &s) {
+        M g = grad + decay * x;
+        state[0] += g * g;
+        return x - (M)s.lr * g / (sqrt_of(state[0]) + (M)s.eps);
+    }
+};
+
+// flags 1: centered, 2: a momentum. a: alpha, b: momentum. The state is mean square, mean, momentum.
+struct RmsProp {
+    template <class M>
+    static __device__ __forceinline__ M apply(M x, M grad, M *state, M decay, const Step &s) {
+        M g = grad + decay * x;
+        M variance = (M)s.a * state[0] + (M)(1 - s.a) * g * g;
+        state[0] = variance;
+        if (s.flags & 1) {
+            M mean = (M)s.a * state[1] + (M)(1 - s.a) * g;
+            state[1] = mean;
+            variance -= mean * mean;
+        }
+        M d = g / (sqrt_of(variance) + (M)s.eps);
+        if (s.flags & 2) {
+            d += (M)s.b * state[2];
+            state[2] = d;
+        }
+        return x - (M)s.lr * d;
+    }
+};
+
+struct Lion {
+    template <class M>
+    static __device__ __forceinline__ M apply(M x, M grad, M *state, M decay, const Step &s) {
+        M c = (M)s.a * state[0] + (M)(1 - s.a) * grad;
+        state[0] = (M)s.b * state[0] + (M)(1 - s.b) * grad;
+        M sign = c > 0 ? (M)1 : c < 0 ? (M)-1 : c;
+        return x - (M)s.lr * (sign + decay * x);
+    }
+};
+
+#define ADAMW(T, t)                                                                                                    \
+    extern "C" __global__ void adamw_##t(const Tensors tensors, const Step s) { sweep<T, 2, AdamW>(tensors, s); }
 
 FOR_FLOATING(ADAMW)
 
-// flags 1: a momentum, 2: the first step, 4: nesterov. a: momentum, b: 1 - dampening.
-template <class T>
-__device__ __forceinline__ T sgd(T x, T grad, T *m, i64 i, const Step &s) {
-    T g = grad + (T)s.decay * x;
-    if (!(s.flags & 1)) {
-        return x - (T)s.lr * g;
-    }
-    T mean = s.flags & 2 ? g : (T)s.a * m[i] + (T)s.b * g;
-    m[i] = mean;
-    return x - (T)s.lr * (s.flags & 4 ? g + (T)s.a * mean : mean);
-}
-
-// flags 1: centered, 2: a momentum. a: alpha, b: momentum.
-template <class T>
-__device__ __forceinline__ T rmsprop(T x, T grad, T *s0, T *mean, T *m, i64 i, const Step &s) {
-    T g = grad + (T)s.decay * x;
-    T variance = (T)s.a * s0[i] + (T)(1 - s.a) * g * g;
-    s0[i] = variance;
-    if (s.flags & 1) {
-        T a = (T)s.a * mean[i] + (T)(1 - s.a) * g;
-        mean[i] = a;
-        variance -= a * a;
-    }
-    T d = g / (sqrt_of(variance) + (T)s.eps);
-    if (s.flags & 2) {
-        d += (T)s.b * m[i];
-        m[i] = d;
-    }
-    return x - (T)s.lr * d;
-}
-
 #define STEPS(T, t)                                                                                                    \
-    extern "C" __global__ void sgd_##t(T *p, const T *g, T *m, Step s, i64 n) {                                        \
-        FOR_EACH(i, n) {                                                                                               \
-            p[i] = sgd(p[i], g[i] * (T)s.scale, m, i, s);                                                              \
-        }                                                                                                              \
-    }                                                                                                                  \
-    extern "C" __global__ void adagrad_##t(T *p, const T *g, T *sum, Step s, i64 n) {                                  \
-        FOR_EACH(i, n) {                                                                                               \
-            T grad = g[i] * (T)s.scale + (T)s.decay * p[i];                                                            \
-            sum[i] += grad * grad;                                                                                     \
-            p[i] -= (T)s.lr * grad / (sqrt_of(sum[i]) + (T)s.eps);                                                     \
-        }                                                                                                              \
-    }                                                                                                                  \
-    extern "C" __global__ void rmsprop_##t(T *p, const T *g, T *s0, T *mean, T *m, Step s, i64 n) {                    \
-        FOR_EACH(i, n) {                                                                                               \
-            p[i] = rmsprop(p[i], g[i] * (T)s.scale, s0, mean, m, i, s);                                                \
-        }                                                                                                              \
-    }                                                                                                                  \
-    extern "C" __global__ void adam_##t(T *p, const T *g, T *m, T *v, Step s, i64 n) {                                 \
-        FOR_EACH(i, n) {                                                                                               \
-            T grad = g[i] * (T)s.scale + (T)s.decay * p[i];                                                            \
-            m[i] = (T)s.a * m[i] + (T)(1 - s.a) * grad;                                                                \
-            v[i] = (T)s.b * v[i] + (T)(1 - s.b) * grad * grad;                                                         \
-            p[i] -= (T)s.lr * (m[i] * (T)s.c) / (sqrt_of(v[i] * (T)s.d) + (T)s.eps);                                   \
-        }                                                                                                              \
-    }                                                                                                                  \
-    extern "C" __global__ void lion_##t(T *p, const T *g, T *m, Step s, i64 n) {                                       \
-        FOR_EACH(i, n) {                                                                                               \
-            T grad = g[i] * (T)s.scale;                                                                                \
-            T c = (T)s.a * m[i] + (T)(1 - s.a) * grad;                                                                 \
-            m[i] = (T)s.b * m[i] + (T)(1 - s.b) * grad;                                                                \
-            T sign = c > 0 ? (T)1 : c < 0 ? (T)-1 : c;                                                                 \
-            p[i] -= (T)s.lr * (sign + (T)s.decay * p[i]);                                                              \
-        }                                                                                                              \
-    }
+    extern "C" __global__ void sgd_##t(const Tensors tensors, const Step s) { sweep<T, 1, Sgd>(tensors, s); }          \
+    extern "C" __global__ void adagrad_##t(const Tensors tensors, const Step s) { sweep<T, 1, Adagrad>(tensors, s); }  \
+    extern "C" __global__ void rmsprop_##t(const Tensors tensors, const Step s) { sweep<T, 3, RmsProp>(tensors, s); }  \
+    extern "C" __global__ void adam_##t(const Tensors tensors, const Step s) { sweep<T, 2, Adam>(tensors, s); }        \
+    extern "C" __global__ void lion_##t(const Tensors tensors, const Step s) { sweep<T, 1, Lion>(tensors, s); }
 
 STEPS(float, f32)
 STEPS(double, f64)
+
+// The sum of squares of many tensors, in float64: a partial sum a block, over its chunks in order. The grid depends on the
+// shapes alone, so results are the same in every run.
+template <class T>
+__device__ __forceinline__ void squares(const Tensors &t, double *partial) {
+    const int W = Per<T>::chunk;
+    i64 chunks = chunks_of(t);
+    double sum = 0;
+    for (i64 chunk = blockIdx.x; chunk < chunks; chunk += gridDim.x) {
+        int e = entry_of(t, chunk);
+        i64 from = start_of(t, e, chunk);
+        i64 to = t.word[e + ELEMENTS] < from + CHUNK ? t.word[e + ELEMENTS] : from + CHUNK;
+        const T *x = (const T *)t.word[e + ADDRESS];
+        i64 whole = is_aligned(x) ? (to - from) / W * W : 0;
+        for (i64 i = from + (i64)threadIdx.x * W; i < from + whole; i += (i64)BLOCK * W) {
+            Pack<T> v;
+            v.chunk = load_chunk(x + i);
+            for (int k = 0; k < W; k++) {
+                double y = (double)load(v.at, k);
+                sum += y * y;
+            }
+        }
+        for (i64 i = from + whole + threadIdx.x; i < to; i += BLOCK) {
+            double y = (double)load(x, i);
+            sum += y * y;
+        }
+    }
+    sum = reduce_block<Sum>(sum);
+    if (threadIdx.x == 0) {
+        partial[blockIdx.x] = sum;
+    }
+}
+
+extern "C" __global__ void squares_total(const double *partial, i64 n, double *y) {
+    double sum = 0;
+    for (i64 i = threadIdx.x; i < n; i += BLOCK) {
+        sum += partial[i];
+    }
+    sum = reduce_block<Sum>(sum);
+    if (threadIdx.x == 0) {
+        y[0] = sum;
+    }
+}
+
+#define SQUARES(T, t)                                                                                                  \
+    extern "C" __global__ void squares_##t(const Tensors tensors, double *partial) { squares<T>(tensors, partial); }
+
+FOR_FLOATING(SQUARES)
