@@ -1,34 +1,38 @@
 package io.quern.cli;
 
+import io.quern.cli.ProcessTest.Outcome;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
-import java.util.stream.DoubleStream;
+import java.util.stream.IntStream;
 
 /**
- * A run against one or several earlier ones. The machine may have been slower as a whole in one of them, or in some of its
- * rounds: so each round of a row is divided by how much slower than in the baseline its neighbours were in the same round
- * (their median; with fewer than {@value #FEWEST} others it stays as it is). Of what is left, the interval of the ratio goes
- * from the new rounds' lower quartile over the old ones' upper to the new upper over the old lower. A row is slower if the
- * whole interval lies beyond the threshold. What changes from process to process, such as the choices of the compiler, widens
- * the interval if there are several earlier runs. A change of all rows alike is only told, by {@link #overall}.
+ * A run against earlier ones, or against another build that was measured in turns with it. The unit of the statistics is the
+ * process, see {@link ProcessTest}: what the compiler chose and where operands lie differs from one to the next, and no number of rounds
+ * within a process tells by how much.
  *
  * @param threshold such as 0.1 for a tenth
  * @param unmatched rows that only one of the runs has
  */
 record BenchComparison(double threshold, List<Change> changes, List<String> unmatched) {
-    /** Rows measured next before and after, which had the same machine. */
-    private static final int NEIGHBOURS = 8;
+    /** The chance of a false alarm in a whole comparison. */
+    static final double FALSE_ALARM = 0.005;
 
-    private static final int FEWEST = 3;
+    /** A change is told from so many processes on, and no more are started for it than {@link #MOST}. */
+    static final int FEWEST = 3;
+
+    static final int MOST = 10;
 
     /** What became of a row. */
     enum Verdict {
         SLOWER,
         FASTER,
         SAME,
+        /** It looks slower than the threshold allows, but that can be chance. */
+        UNDECIDED,
         /** The interval holds a change beyond the threshold and none. */
         NOISY
     }
@@ -37,91 +41,149 @@ record BenchComparison(double threshold, List<Change> changes, List<String> unma
      * A row that both runs have.
      *
      * @param ratio of the new time to the old one, on a machine as fast as then
-     * @param low end of the interval
-     * @param high end of the interval
+     * @param low end of its interval of 95 %
+     * @param high end of that
+     * @param p the chance of such a ratio if nothing had changed, times the number of chances taken; at most 1
+     * @param processes that measured it now
      * @param time ratio of the times as they were measured
      */
-    record Change(String key, double ratio, double low, double high, Verdict verdict, double time) {}
+    record Change(
+            String key, double ratio, double low, double high, double p, int processes, Verdict verdict, double time) {
+        /** Whether measuring it in more processes may decide it. */
+        boolean open(double threshold) {
+            double half = Math.sqrt(1 + threshold);
+            boolean decided = verdict == Verdict.SLOWER || verdict == Verdict.FASTER;
+            return !decided && processes < MOST && (ratio > half || ratio < 1 / half);
+        }
+    }
 
+    private record Row(BenchRow now, List<double[]> was, List<double[]> is, double time) {}
+
+    /** Against earlier runs: what the yardsticks tell of the machine's speed is taken out. */
     static BenchComparison of(List<BenchRun> before, BenchRun after, double threshold) {
-        Map<String, List<double[]>> old = new LinkedHashMap<>();
+        Map<String, List<BenchRow.Rounds>> old = new LinkedHashMap<>();
         before.forEach(run -> run.rows()
                 .forEach(r ->
-                        old.computeIfAbsent(r.key(), k -> new ArrayList<>()).add(r.quick())));
-        Map<String, Double> usual = new LinkedHashMap<>();
+                        old.computeIfAbsent(r.key(), k -> new ArrayList<>()).addAll(r.processes())));
+        List<Row> rows = new ArrayList<>();
         for (BenchRow r : after.rows()) {
             if (old.containsKey(r.key())) {
-                usual.put(r.key(), median(old.get(r.key()).stream().flatMapToDouble(Arrays::stream)));
+                List<BenchRow.Rounds> was = old.get(r.key());
+                boolean paced = paced(was) && paced(r.processes());
+                rows.add(new Row(r, relative(was, paced), relative(r.processes(), paced), time(r, was)));
             }
         }
-        Map<String, List<double[]>> was = new LinkedHashMap<>();
-        before.forEach(run -> relative(run, usual)
-                .forEach((k, x) ->
-                        was.computeIfAbsent(k, key -> new ArrayList<>()).add(x)));
-        Map<String, double[]> now = relative(after, usual);
+        return of(rows, unmatched(old.keySet(), after), threshold);
+    }
+
+    /** Against a build whose processes ran beside those of this one and took turns with them, round by round. */
+    static BenchComparison inTurns(BenchRun other, BenchRun self, double threshold) {
+        Map<String, List<BenchRow.Rounds>> old = new LinkedHashMap<>();
+        other.rows().forEach(r -> old.put(r.key(), r.processes()));
+        List<Row> rows = new ArrayList<>();
+        for (BenchRow r : self.rows()) {
+            List<BenchRow.Rounds> was = old.get(r.key());
+            if (was != null) {
+                List<double[]> pairs = IntStream.range(0, was.size())
+                        .mapToObj(i -> new double[] {
+                            log(r.processes().get(i).quick(), was.get(i).quick())
+                        })
+                        .toList();
+                rows.add(new Row(r, null, pairs, time(r, was)));
+            }
+        }
+        return of(rows, unmatched(old.keySet(), self), threshold);
+    }
+
+    private static BenchComparison of(List<Row> rows, List<String> unmatched, double threshold) {
+        List<Outcome> outcomes = ProcessTest.of(
+                rows.stream().map(r -> new ProcessTest.Sides(r.was, r.is)).toList());
+        double chances = Math.max(1, rows.size()) * (double) (MOST - FEWEST + 1);
         List<Change> changes = new ArrayList<>();
-        List<String> unmatched = new ArrayList<>();
-        for (BenchRow r : after.rows()) {
-            if (usual.containsKey(r.key())) {
-                double[] all = was.get(r.key()).stream()
-                        .flatMapToDouble(Arrays::stream)
-                        .toArray();
-                double time = new Samples(r.quick()).median() / usual.get(r.key());
-                changes.add(change(r.key(), new Samples(all), new Samples(now.get(r.key())), threshold, time));
-            } else {
-                unmatched.add(r.key() + " is new");
-            }
+        for (int i = 0; i < rows.size(); i++) {
+            changes.add(change(rows.get(i), outcomes.get(i), threshold, chances));
         }
-        old.keySet().stream()
-                .filter(k -> !usual.containsKey(k))
-                .forEach(k -> unmatched.add(k + " is only in the baseline"));
         return new BenchComparison(threshold, changes, unmatched);
     }
 
-    /** The rounds of each row that both have, as parts of its usual time and of what its neighbours took of theirs. */
-    private static Map<String, double[]> relative(BenchRun run, Map<String, Double> usual) {
-        List<BenchRow> rows =
-                run.rows().stream().filter(r -> usual.containsKey(r.key())).toList();
-        Map<String, double[]> all = new LinkedHashMap<>();
-        for (int i = 0; i < rows.size(); i++) {
-            double[] x = rows.get(i).quick().clone();
-            int first = Math.max(0, Math.min(i - NEIGHBOURS / 2, rows.size() - 1 - NEIGHBOURS));
-            for (int round = 0; round < x.length; round++) {
-                int at = round;
-                BenchRow self = rows.get(i);
-                double[] others = rows.subList(first, Math.min(rows.size(), first + NEIGHBOURS + 1)).stream()
-                        .filter(r -> r != self && r.quick().length > at)
-                        .mapToDouble(r -> r.quick()[at] / usual.get(r.key()))
-                        .toArray();
-                x[round] /= usual.get(self.key()) * (others.length < FEWEST ? 1 : median(Arrays.stream(others)));
-            }
-            all.put(rows.get(i).key(), x);
+    private static Change change(Row row, Outcome o, double threshold, double chances) {
+        double limit = 1 + threshold;
+        double p = Math.min(1, Math.min(o.slower(), o.faster()) * chances);
+        boolean certain = p < FALSE_ALARM && row.is.size() >= FEWEST;
+        double low = Math.exp(o.low());
+        double high = Math.exp(o.high());
+        Verdict v;
+        if (certain && Math.exp(o.least()) > limit) {
+            v = Verdict.SLOWER;
+        } else if (certain && Math.exp(o.most()) < 1 / limit) {
+            v = Verdict.FASTER;
+        } else if (Math.exp(o.log()) > limit) {
+            v = Verdict.UNDECIDED;
+        } else {
+            v = high > limit && high / low > limit ? Verdict.NOISY : Verdict.SAME;
         }
+        return new Change(row.now.key(), Math.exp(o.log()), low, high, p, row.is.size(), v, row.time);
+    }
+
+    private static List<String> unmatched(java.util.Set<String> old, BenchRun after) {
+        List<String> now = after.rows().stream().map(BenchRow::key).toList();
+        List<String> all = new ArrayList<>();
+        now.stream().filter(k -> !old.contains(k)).forEach(k -> all.add(k + " is new"));
+        old.stream().filter(k -> !now.contains(k)).forEach(k -> all.add(k + " is only in the baseline"));
         return all;
     }
 
-    private static double median(DoubleStream x) {
-        return new Samples(x.toArray()).median();
+    private static boolean paced(List<BenchRow.Rounds> processes) {
+        return processes.stream().allMatch(r -> r.compute().length == r.quick().length);
     }
 
-    private static Change change(String key, Samples old, Samples now, double threshold, double time) {
-        double low = now.quantile(0.25) / old.quantile(0.75);
-        double high = now.quantile(0.75) / old.quantile(0.25);
-        double limit = 1 + threshold;
-        Verdict v = low > limit
-                ? Verdict.SLOWER
-                : high < 1 / limit ? Verdict.FASTER : high > limit && high / low > limit ? Verdict.NOISY : Verdict.SAME;
-        return new Change(key, now.median() / old.median(), low, high, v, time);
+    /** For each process the logarithm of its time: by each share of the two yardsticks, or as it is. */
+    private static List<double[]> relative(List<BenchRow.Rounds> processes, boolean paced) {
+        return processes.stream()
+                .map(r -> paced
+                        ? Arrays.stream(ProcessTest.SHARES)
+                                .map(s -> median(IntStream.range(0, r.quick().length)
+                                        .mapToDouble(i -> Math.log(r.quick()[i])
+                                                - s * Math.log(r.compute()[i])
+                                                - (1 - s) * Math.log(r.memory()[i]))
+                                        .toArray()))
+                                .toArray()
+                        : new double[] {Math.log(median(r.quick()))})
+                .toList();
     }
 
-    /** Whether nothing is slower. */
-    boolean ok() {
-        return changes.stream().noneMatch(c -> c.verdict == Verdict.SLOWER);
+    /** The median of the rounds' logarithmic ratios. */
+    private static double log(double[] now, double[] was) {
+        return median(IntStream.range(0, now.length)
+                .mapToDouble(i -> Math.log(now[i] / was[i]))
+                .toArray());
+    }
+
+    private static double time(BenchRow now, List<BenchRow.Rounds> was) {
+        double[] all =
+                was.stream().flatMapToDouble(r -> Arrays.stream(r.quick())).toArray();
+        return median(now.quick()) / median(all);
+    }
+
+    private static double median(double[] x) {
+        return new Samples(x).median();
+    }
+
+    /** Whether nothing is slower; if {@code strict}, nor undecided. */
+    boolean ok(boolean strict) {
+        return count(Verdict.SLOWER) == 0 && !(strict && count(Verdict.UNDECIDED) > 0);
+    }
+
+    /** What is worth measuring in more processes. */
+    List<String> open() {
+        return changes.stream().filter(c -> c.open(threshold)).map(Change::key).toList();
     }
 
     /** The change of the whole: the median of all rows' ratios as they were measured, the machine's own included. */
     double overall() {
-        return changes.isEmpty() ? 1 : median(changes.stream().mapToDouble(Change::time));
+        return changes.isEmpty()
+                ? 1
+                : median(changes.stream().mapToDouble(Change::time).toArray());
     }
 
     private long count(Verdict v) {
@@ -133,19 +195,31 @@ record BenchComparison(double threshold, List<Change> changes, List<String> unma
         for (Change c : changes) {
             if (c.verdict != Verdict.SAME) {
                 lines.add(BenchFiles.format(
-                        "%-7s %-60s %.2f times the baseline's time (%.2f to %.2f)",
-                        c.verdict.name().toLowerCase(java.util.Locale.ROOT), c.key, c.ratio, c.low, c.high));
+                        "%-9s %-58s %.2f times the time before (%.2f to %.2f), p = %.2g, %d process%s",
+                        c.verdict.name().toLowerCase(Locale.ROOT),
+                        c.key,
+                        c.ratio,
+                        c.low,
+                        c.high,
+                        c.p,
+                        c.processes,
+                        c.processes == 1 ? "" : "es"));
             }
         }
         lines.addAll(unmatched);
+        if (count(Verdict.UNDECIDED) > 0) {
+            lines.add("undecided rows look slower, but that can be chance: measure again with more --patience, or in"
+                    + " turns with the older build by --against");
+        }
         lines.add(BenchFiles.format(
-                "%d rows against the baseline, threshold %.0f %%: %d slower, %d faster, %d the same, %d too noisy to"
+                "%d rows compared, threshold %.0f %%: %d slower, %d faster, %d the same, %d undecided, %d too noisy to"
                         + " tell; all together took %.2f times as long",
                 changes.size(),
                 100 * threshold,
                 count(Verdict.SLOWER),
                 count(Verdict.FASTER),
                 count(Verdict.SAME),
+                count(Verdict.UNDECIDED),
                 count(Verdict.NOISY),
                 overall()));
         return lines;

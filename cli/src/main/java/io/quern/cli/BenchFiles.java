@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -33,6 +34,12 @@ final class BenchFiles {
         m.put("time_us_sd", 1e6 * new Samples(r.seconds()).deviation());
         m.put("seconds", r.seconds());
         m.put("seconds_quartile", r.quick());
+        m.put("rounds", r.processes().stream().map(p -> p.quick().length).toList());
+        double[] compute = r.all(BenchRow.Rounds::compute);
+        if (compute.length == r.quick().length) {
+            m.put("pace_compute", compute);
+            m.put("pace_memory", r.all(BenchRow.Rounds::memory));
+        }
         m.put("flops", r.flops());
         m.put("bytes", r.bytes());
         if (r.bytes() > 0) {
@@ -190,12 +197,44 @@ final class BenchFiles {
                     n.path("shape").asText(),
                     n.path("dtype").asText(),
                     n.path("unit").asText("call"),
-                    seconds(file, n, "seconds"),
-                    seconds(file, n, "seconds_quartile"),
+                    processes(file, n),
                     n.path("flops").asDouble(),
                     n.path("bytes").asDouble()));
         }
         return new BenchRun(machine, roofs, rows);
+    }
+
+    /** What each process measured; files of before there were several hold one. */
+    private static List<BenchRow.Rounds> processes(Path file, JsonNode row) {
+        double[] seconds = seconds(file, row, "seconds");
+        double[] quick = seconds(file, row, "seconds_quartile");
+        boolean paced = row.has("pace_compute");
+        double[] compute = paced ? seconds(file, row, "pace_compute") : new double[0];
+        double[] memory = paced ? seconds(file, row, "pace_memory") : new double[0];
+        List<Integer> rounds = new ArrayList<>();
+        row.path("rounds").forEach(n -> rounds.add(n.asInt()));
+        if (rounds.isEmpty()) {
+            rounds.add(quick.length);
+        }
+        if (rounds.stream().anyMatch(n -> n < 1)
+                || rounds.stream().mapToLong(n -> n).sum() != quick.length
+                || seconds.length != quick.length
+                || paced && (compute.length != quick.length || memory.length != quick.length)) {
+            throw new TensorException(
+                    file + ": the numbers of rounds of " + row.path("op").asText() + " differ");
+        }
+        List<BenchRow.Rounds> all = new ArrayList<>();
+        int from = 0;
+        for (int n : rounds) {
+            int to = from + n;
+            all.add(new BenchRow.Rounds(
+                    Arrays.copyOfRange(seconds, from, to),
+                    Arrays.copyOfRange(quick, from, to),
+                    paced ? Arrays.copyOfRange(compute, from, to) : compute,
+                    paced ? Arrays.copyOfRange(memory, from, to) : memory));
+            from = to;
+        }
+        return all;
     }
 
     private static double[] seconds(Path file, JsonNode row, String key) {

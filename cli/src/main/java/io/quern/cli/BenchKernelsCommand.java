@@ -4,6 +4,7 @@ import io.quern.tensor.DType;
 import io.quern.tensor.Device;
 import io.quern.tensor.spi.Tunable;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -63,6 +64,36 @@ final class BenchKernelsCommand implements Callable<Integer> {
                             + " at the start; without --shape also for products of GPT-2's training and decoding.")
     private boolean save;
 
+    @Option(
+            names = {"--forks"},
+            paramLabel = "N",
+            defaultValue = "1",
+            description = "Measure in so many processes, one after the other; a baseline is best made of five."
+                    + " Default: ${DEFAULT-VALUE}.")
+    private int forks;
+
+    @Option(
+            names = {"--against"},
+            paramLabel = "PATH",
+            description =
+                    "Compare with another build, measured in turns with this one: its folder, its launcher, or its"
+                            + " jar beside lib.")
+    private Path against;
+
+    @Option(
+            names = {"--patience"},
+            paramLabel = "SECONDS",
+            defaultValue = "120",
+            description = "How long rows that look different, but may be so by chance, are measured in more processes;"
+                    + " then they are undecided. Default: ${DEFAULT-VALUE}.")
+    private double patience;
+
+    @Option(
+            names = {"--worker"},
+            hidden = true,
+            description = "Measure rows that stdin names, one a line.")
+    private boolean worker;
+
     @Mixin
     private DeviceOptions deviceOptions;
 
@@ -78,20 +109,80 @@ final class BenchKernelsCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         results.check();
+        if (forks < 1 || !(patience >= 0)) {
+            throw new Errors.UsageException("--forks must be 1 or more, and --patience 0 or more");
+        }
+        if (against != null && (forks != 1 || results.compares())) {
+            throw new Errors.UsageException(
+                    "--against goes without --forks and --baseline: it starts its own processes");
+        }
         Device device = deviceOptions.open(output, common.verbose);
         Tunable tunable = device.backend() instanceof Tunable t ? t : null;
         if (save && tunable == null) {
             throw new Errors.UsageException("--save: " + device + " has no table of kernels; add --device cuda");
         }
         List<KernelCases.Case> cases = cases(new KernelCases(device, dtype, quick));
-        KernelMeter meter = new KernelMeter(device, deviceOptions.threads(), quick, output);
+        try (KernelMeter meter = new KernelMeter(device, deviceOptions.threads(), quick, output)) {
+            if (worker) {
+                new KernelWorker(meter, cases, output).serve();
+                return Main.OK;
+            }
+            return measure(device, tunable, cases, meter);
+        }
+    }
+
+    private int measure(Device device, Tunable tunable, List<KernelCases.Case> cases, KernelMeter meter)
+            throws IOException {
         BenchRun.Roofs roofs = meter.roofs();
-        List<BenchRow> rows = meter.run(cases);
+        KernelForks others = new KernelForks(arguments(Builds.self()), cases, patience, output);
+        KernelForks.Turns turns =
+                against == null ? null : others.inTurns(arguments(Builds.at(against)), results.threshold());
+        List<BenchRow> rows;
+        if (turns != null) {
+            rows = turns.self();
+        } else {
+            rows = forks == 1 ? meter.run(cases) : others.measure(forks);
+        }
         if (tunable != null) {
             rows.addAll(variants(device, tunable, cases));
         }
-        roofs = roofs.best(meter.roofs());
+        meter.close();
         BenchRun run = new BenchRun(results.machine(device, deviceOptions.threads()), roofs, rows);
+        if (results.compares()) {
+            run = others.settle(run, results::compare);
+        }
+        roofs = roofs.best(meter.roofs());
+        run = new BenchRun(run.machine(), roofs, run.rows());
+        show(run, device);
+        if (save) {
+            output.note("wrote the table of kernels: " + tunable.saveTable());
+        }
+        return results.finish(
+                run, turns == null ? results.compare(run) : turns.compare(results.threshold()), output, common.json);
+    }
+
+    /** The command line of a worker that measures the same rows. */
+    private List<String> arguments(List<String> program) {
+        List<String> all = new ArrayList<>(program);
+        all.addAll(List.of("bench", "kernels", "--worker"));
+        if (quick) {
+            all.add("--quick");
+        }
+        if (ops != null) {
+            all.addAll(List.of("--op", String.join(",", ops)));
+        }
+        if (shapes != null) {
+            all.addAll(List.of("--shape", String.join(",", shapes)));
+        }
+        if (dtype != null) {
+            all.addAll(List.of("--dtype", dtype.name()));
+        }
+        all.addAll(deviceOptions.arguments());
+        return all;
+    }
+
+    private void show(BenchRun run, Device device) {
+        BenchRun.Roofs roofs = run.roofs();
         if (common.json) {
             print(run, device);
         } else {
@@ -100,7 +191,7 @@ final class BenchKernelsCommand implements Callable<Integer> {
             output.println("%-20s %-34s %-5s %12s %7s %9s %8s %8s %9s  %s"
                     .formatted(
                             "op", "shape", "dtype", "us", "spread", "GFLOP/s", "GB/s", "FLOP/B", "fraction", "bound"));
-            for (BenchRow r : rows) {
+            for (BenchRow r : run.rows()) {
                 output.println("%-20s %-34s %-5s %12.1f %6.0f%% %9.1f %8.1f %8.2f %8.0f%%  %s"
                         .formatted(
                                 r.op(),
@@ -115,10 +206,6 @@ final class BenchKernelsCommand implements Callable<Integer> {
                                 r.boundByArithmetic(roofs) ? "arithmetic" : "memory"));
             }
         }
-        if (save) {
-            output.note("wrote the table of kernels: " + tunable.saveTable());
-        }
-        return results.finish(run, output, common.json);
     }
 
     /** Every kernel beside the others; into the table go also products that only it needs. */

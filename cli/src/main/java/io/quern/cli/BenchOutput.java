@@ -32,7 +32,7 @@ final class BenchOutput {
             names = {"--baseline"},
             paramLabel = "FILE[,FILE]",
             split = ",",
-            description = "Compare with the results in json or jsonl files, best of three runs or more; exit code 1 if"
+            description = "Compare with the results in json or jsonl files, best written with --forks 5; exit code 1 if"
                     + " something is slower.")
     private List<Path> baseline = List.of();
 
@@ -40,8 +40,13 @@ final class BenchOutput {
             names = {"--threshold"},
             paramLabel = "PERCENT",
             defaultValue = "10",
-            description = "How much slower is too slow, beyond the noise. Default: ${DEFAULT-VALUE}.")
+            description = "How much slower is too slow. Default: ${DEFAULT-VALUE}.")
     private double threshold;
+
+    @Option(
+            names = {"--strict"},
+            description = "Exit code 1 also if a row looks slower than the threshold allows, but that may be chance.")
+    private boolean strict;
 
     private List<BenchRun> before = List.of();
 
@@ -74,9 +79,23 @@ final class BenchOutput {
         return m;
     }
 
-    /** Writes the files and compares; gives the exit code. */
-    int finish(BenchRun run, Output output, boolean json) {
-        BenchComparison comparison = before.isEmpty() ? null : BenchComparison.of(before, run, threshold / 100);
+    /** Whether there are earlier results to compare with. */
+    boolean compares() {
+        return !before.isEmpty();
+    }
+
+    /** As a part, such as 0.1. */
+    double threshold() {
+        return threshold / 100;
+    }
+
+    /** With the earlier results; null if there are none. */
+    BenchComparison compare(BenchRun run) {
+        return before.isEmpty() ? null : BenchComparison.of(before, run, threshold());
+    }
+
+    /** Writes the files, and the comparison if there is one; gives the exit code. */
+    int finish(BenchRun run, BenchComparison comparison, Output output, boolean json) {
         for (Path f : files) {
             try {
                 AtomicFile.write(f, content(f, run, comparison));
@@ -91,7 +110,7 @@ final class BenchOutput {
             Map<String, Object> line = new LinkedHashMap<>();
             line.put("baseline", baseline.stream().map(Path::toString).toList());
             line.put("threshold_percent", threshold);
-            line.put("ok", comparison.ok());
+            line.put("ok", comparison.ok(strict));
             line.put("median_ratio", comparison.overall());
             line.put("changes", comparison.changes());
             line.put("unmatched", comparison.unmatched());
@@ -99,7 +118,7 @@ final class BenchOutput {
         } else {
             comparison.text().forEach(output::println);
         }
-        return comparison.ok() ? Main.OK : Main.FAILURE;
+        return comparison.ok(strict) ? Main.OK : Main.FAILURE;
     }
 
     private byte[] content(Path file, BenchRun run, BenchComparison comparison) throws IOException {

@@ -2,6 +2,8 @@ package io.quern.cli;
 
 import io.quern.tensor.Device;
 import io.quern.tensor.spi.Tunable;
+import java.util.ArrayList;
+import java.util.List;
 import picocli.CommandLine.Option;
 
 /** Where to run. */
@@ -52,6 +54,18 @@ final class DeviceOptions {
             output.atEnd(() -> output.note("memory on " + chosen + ": " + MemoryReport.line(chosen)));
         }
         return chosen;
+    }
+
+    /** The same as arguments, for another process. */
+    List<String> arguments() {
+        List<String> all = new ArrayList<>(List.of("--device", device));
+        if (threads != null) {
+            all.addAll(List.of("--threads", Integer.toString(threads)));
+        }
+        if (gemm != null) {
+            all.addAll(List.of("--gemm", gemm));
+        }
+        return all;
     }
 
     /** The threads that CPU kernels run on, once the device is open. */

@@ -43,7 +43,12 @@ final class KernelCases {
      * @param dtype of the weights of products with a vector, else of all numbers
      * @param ops makes what is run in turn, with its operands, in the current scope
      */
-    record Case(String op, String shape, DType dtype, Supplier<List<Op>> ops) {}
+    record Case(String op, String shape, DType dtype, Supplier<List<Op>> ops) {
+        /** As {@link BenchRow#key}. */
+        String key() {
+            return op + " " + shape + " " + dtype.name();
+        }
+    }
 
     private final Device device;
     private final DType dtype;

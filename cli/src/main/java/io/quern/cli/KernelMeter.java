@@ -8,35 +8,49 @@ import io.quern.tensor.Tape;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.TensorException;
 import io.quern.tensor.check.Roofs;
+import io.quern.tensor.check.Yardstick;
 import io.quern.tensor.op.Op;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 
 /**
  * Measures operations in rounds: every round measures all of them once, so that what disturbs the machine for a while
- * disturbs one round of each. A device that runs behind the host is waited for after every few calls.
+ * disturbs one round of each; the yardstick before and after each measurement tells how fast the machine was. A device that runs behind the host is waited for after every few calls.
  */
-final class KernelMeter {
+final class KernelMeter implements AutoCloseable {
     /** Seconds that a few calls take together, against which waiting for the device is short. */
     private static final double GROUP = 2e-3;
 
     private static final int LONGEST_WARM_UP = 20;
 
-    private static final int REPEATS = 3;
-    private static final double DISTURBED = 1.1;
+    /** In every process. */
+    static final int ROUNDS = 7;
+
+    /**
+     * What a round measured of a case: seconds of a call.
+     *
+     * @param pace of the machine around it; null if not measured
+     * @param flops of a call
+     * @param bytes that it moves at least
+     */
+    record Round(double median, double quartile, Yardstick.Pace pace, double flops, double bytes) {}
 
     private final Device device;
     private final int threads;
-    private final int rounds;
     private final double stretch;
     private final double budget;
     private final Output output;
+    private final Set<KernelCases.Case> warm = new HashSet<>();
+    private Yardstick yardstick;
 
     KernelMeter(Device device, int threads, boolean quick, Output output) {
         this.device = device;
         this.threads = threads;
-        this.rounds = 7;
         this.stretch = quick ? 0.02 : 0.25;
         this.budget = quick ? 0.015 : 0.2;
         this.output = output;
@@ -85,66 +99,74 @@ final class KernelMeter {
         return best;
     }
 
-    /** Measures all cases; those that the device refuses are left out and told. */
+    /** Measures all cases in rounds; those that the device refuses are left out and told. */
     List<BenchRow> run(List<KernelCases.Case> cases) {
-        double[][] medians = new double[cases.size()][rounds];
-        double[][] quartiles = new double[cases.size()][rounds];
-        double[][] costs = new double[cases.size()][];
-        double[] best = new double[cases.size()];
-        Arrays.fill(best, Double.POSITIVE_INFINITY);
-        for (int round = 0; round < rounds; round++) {
-            for (int i = 0; i < cases.size(); i++) {
-                if (round > 0 && costs[i] == null) {
-                    continue;
+        Map<KernelCases.Case, List<Round>> all = new LinkedHashMap<>();
+        cases.forEach(c -> all.put(c, new ArrayList<>()));
+        for (int round = 0; round < ROUNDS; round++) {
+            for (KernelCases.Case c : cases) {
+                if (all.containsKey(c)) {
+                    try {
+                        all.get(c).add(round(c));
+                    } catch (TensorException e) {
+                        output.note(c.op() + " " + c.shape() + " " + c.dtype() + ": " + e.getMessage());
+                        all.remove(c);
+                    }
                 }
-                KernelCases.Case c = cases.get(i);
-                boolean first = round == 0;
-                double before = best[i];
-                try {
-                    double[] cost = new double[2];
-                    Samples s = Scope.run(() -> Tape.noGrad(() -> {
-                        List<Op> ops = c.ops().get();
-                        cost[0] = ops.getFirst().flops();
-                        cost[1] = ops.getFirst().bytes();
-                        warmUp(ops, first);
-                        return undisturbed(ops, before);
-                    }));
-                    costs[i] = cost;
-                    medians[i][round] = s.median();
-                    quartiles[i][round] = s.quantile(0.25);
-                    best[i] = Math.min(best[i], quartiles[i][round]);
-                } catch (TensorException e) {
-                    output.note(c.op() + " " + c.shape() + " " + c.dtype() + ": " + e.getMessage());
-                }
-                device.backend().trim();
             }
         }
         List<BenchRow> rows = new ArrayList<>();
-        for (int i = 0; i < cases.size(); i++) {
-            KernelCases.Case c = cases.get(i);
-            if (costs[i] != null) {
-                rows.add(new BenchRow(
-                        c.op(),
-                        c.shape(),
-                        c.dtype().name(),
-                        "call",
-                        medians[i],
-                        quartiles[i],
-                        costs[i][0],
-                        costs[i][1]));
-            }
-        }
+        all.forEach((c, rounds) -> rows.add(row(c, rounds.getFirst(), BenchRow.Rounds.of(rounds))));
         return rows;
     }
 
-    /** Measures again, a few times, while it is much slower than in the best round before: then something disturbs it. */
-    private Samples undisturbed(List<Op> ops, double best) {
-        Samples s = run(ops, budget);
-        for (int i = 0; i < REPEATS && s.quantile(0.25) > DISTURBED * best; i++) {
-            Samples again = run(ops, budget);
-            s = again.quantile(0.25) < s.quantile(0.25) ? again : s;
+    static BenchRow row(KernelCases.Case c, Round any, BenchRow.Rounds rounds) {
+        return new BenchRow(c.op(), c.shape(), c.dtype().name(), "call", List.of(rounds), any.flops(), any.bytes());
+    }
+
+    /**
+     * Measures a case once; the first time it is warmed up before.
+     *
+     * @throws TensorException if the device refuses it
+     */
+    Round round(KernelCases.Case c) {
+        boolean first = warm.add(c);
+        try {
+            return Scope.run(() -> Tape.noGrad(() -> {
+                List<Op> ops = c.ops().get();
+                warmUp(ops, first);
+                Yardstick.Pace before = pace();
+                Samples s = run(ops, budget);
+                Yardstick.Pace after = pace();
+                return new Round(
+                        s.median(),
+                        s.quantile(0.25),
+                        before == null ? null : before.between(after),
+                        ops.getFirst().flops(),
+                        ops.getFirst().bytes());
+            }));
+        } finally {
+            device.backend().trim();
         }
-        return s;
+    }
+
+    /** That of the CPU says nothing of other devices. */
+    private Yardstick.Pace pace() {
+        if (!device.equals(Device.CPU) || !Yardstick.available()) {
+            return null;
+        }
+        if (yardstick == null) {
+            yardstick = new Yardstick(threads);
+        }
+        return yardstick.pace();
+    }
+
+    @Override
+    public void close() {
+        if (yardstick != null) {
+            yardstick.close();
+            yardstick = null;
+        }
     }
 
     /** Until a stretch is hardly faster than the best before it: the compilers need as long as they need. */

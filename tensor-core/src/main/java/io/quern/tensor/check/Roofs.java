@@ -84,14 +84,14 @@ public record Roofs(int threads, double gflops, double readGbs, double copyGbs) 
     }
 
     /** Apart, so that the outer class loads without the Vector API. */
-    private static final class Vectors {
+    static final class Vectors {
         private static final VectorSpecies<Float> S = FloatVector.SPECIES_PREFERRED;
         private static final int L = S.length();
 
         private static final int CHAIN = 10_000;
 
         /** Bytes of a call, few enough that the compiled method is entered and not the loop replaced. */
-        private static final long PIECE = 1 << 20;
+        static final long PIECE = 1 << 20;
 
         private static volatile float sink;
 
@@ -105,7 +105,7 @@ public record Roofs(int threads, double gflops, double readGbs, double copyGbs) 
             return 12.0 * 2 * L * CHAIN * times;
         }
 
-        private static void chains(int rounds) {
+        static void chains(int rounds) {
             FloatVector x = FloatVector.broadcast(S, 0.999f);
             FloatVector y = FloatVector.broadcast(S, 0.001f);
             FloatVector a = x;
@@ -156,7 +156,7 @@ public record Roofs(int threads, double gflops, double readGbs, double copyGbs) 
             return memory.byteSize();
         }
 
-        private static void piece(MemorySegment memory, long from, long to) {
+        static void piece(MemorySegment memory, long from, long to) {
             FloatVector a = FloatVector.zero(S);
             FloatVector b = a;
             FloatVector c = a;
