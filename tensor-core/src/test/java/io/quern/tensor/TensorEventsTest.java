@@ -41,7 +41,8 @@ class TensorEventsTest {
         assertTrue(few.getDuration().toNanos() > 0);
         RecordedEvent many =
                 of(Recorded.events("Kernel", () -> product(50)), "matmul").getFirst();
-        assertTrue(many.getString("kernel").startsWith("gemm, vectors of "), many.toString());
+        String gemm = many.getString("kernel");
+        assertTrue(gemm.startsWith("gemm, vectors of ") || gemm.equals("gemm, machine code"), many.toString());
     }
 
     @Test

@@ -1,9 +1,10 @@
 package io.quern.tensor.cpu;
 
 import io.quern.tensor.DType;
+import io.quern.tensor.cpu.x86.MachineCode;
 
 /**
- * Matrix products on off-heap memory with the Vector API: C[m, n] = A[m, k] B[k, n] + bias[n], or C += the same.
+ * Matrix products on off-heap memory: C[m, n] = A[m, k] B[k, n] + bias[n], or C += the same.
  *
  * <p>Addresses are in bytes, strides in elements. Any strides of A and B are right; it is fast if one stride of each is
  * 1, which covers plain and transposed operands. Rows of C are contiguous and {@code ldc} apart. C must not overlap A,
@@ -13,6 +14,8 @@ import io.quern.tensor.DType;
  * rows, see {@link Gemv}) alone: the same bits for any number of threads. Where borders between rows and columns lie
  * does depend on that number. NaN and infinity propagate; nothing is
  * skipped for being zero. Bound by arithmetic from some 50 rows on, by reading B below.
+ *
+ * <p>Where {@link MachineCode} is used, {@link GemmMachine} does it, else {@link GemmDriver} with the same bits.
  *
  * <p>The scalar twin is {@link GemmReference}, which also runs where there are no fused multiply-add instructions.
  */
@@ -139,6 +142,8 @@ public final class Gemm {
             GemmReference.run(g);
         } else if (Gemv.serves(g)) {
             Gemv.run(g);
+        } else if (MachineCode.isUsed() && g.products() > 0) {
+            GemmMachine.run(g);
         } else {
             DRIVER.run(g);
         }

@@ -2,6 +2,7 @@ package io.quern.tensor.cpu;
 
 import io.quern.tensor.DType;
 import io.quern.tensor.Tensor;
+import io.quern.tensor.cpu.x86.MachineCode;
 import io.quern.tensor.op.CustomOp;
 import io.quern.tensor.op.Elementwise;
 import io.quern.tensor.op.Index;
@@ -42,7 +43,7 @@ final class KernelNames {
         if (rows <= Gemv.ROWS && a.dim(-1) > 0 && (alongK || alongN)) {
             return alongK && (!alongN || out.dim(-1) == 1) ? "gemv, rows" : "gemv, columns";
         }
-        return "gemm, " + vectors();
+        return "gemm, " + (MachineCode.isUsed() ? "machine code" : vectors());
     }
 
     /** Of the first operand with fractions, in which kernels compute; I32 if there is none. */

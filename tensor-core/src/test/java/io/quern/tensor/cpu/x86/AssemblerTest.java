@@ -88,6 +88,17 @@ class AssemblerTest {
     }
 
     @Test
+    void storesAreMaskedAtTheRegisterThatIsStored() {
+        Assembler a = new Assembler();
+        a.op(VectorOp.VMOVUPS, at(Gpr.R15, 64), Vec.zmm(3).merging(Mask.k(2)));
+        a.op(VectorOp.VMOVUPS, at(Gpr.RDI), Vec.zmm(27).merging(Mask.k(1)));
+        a.op(VectorOp.VMOVUPS, at(Gpr.RDX, 16), Vec.ymm(1).merging(Mask.k(7)));
+        assertEquals(
+                "62d17c4a115f01" + "62617c49111f" + "62f17c2f118a10000000",
+                HexFormat.of().formatHex(a.code()));
+    }
+
+    @Test
     void fillersHaveTheRightLength() {
         for (int before = 0; before < 40; before++) {
             Assembler a = new Assembler();
