@@ -4,9 +4,13 @@
 // In device memory it must lie in one allocation and be aligned to its size. In shared memory each pair of bytes remembers
 // who wrote and who read it, and when: time counts the barriers of the block, and within that the synchronisations of each
 // warp. Two accesses of different threads, of which one writes, race unless a barrier lies between them; so a missing
-// barrier is found in every order of threads, and so is a read of what nobody wrote in this block.
+// barrier is found in every order of threads, and so is a read of what nobody wrote in this block. Where mbarriers order
+// threads, the clocks of clocks.h say who has seen what; then products of warp groups are known to read pieces of 16 bytes
+// from their start until each warp has waited for them.
 #include <stdlib.h>
 
+#include "async.h"
+#include "clocks.h"
 #include "machine.h"
 #include "memory.h"
 
@@ -19,22 +23,64 @@ const uint16_t ANYBODY = 0xFFFF;
 
 struct Cell {
     uint32_t wrote, read;  // when
+    uint32_t wrote_tick, read_tick;
     uint16_t writer, reader;
     uint16_t wrote_step, read_step;  // time of the warp
     bool under_way;
 };
 
-Cell *cells;
+// 16 bytes that products of warp groups read.
+struct Piece {
+    uint32_t read_tick[MOST_THREADS / WARP];
+    uint16_t under_way;
+    uint32_t block;  // that this is about
+};
+
 uint32_t now;
 uint32_t block_began;
-uint16_t steps[1024 / WARP];
+uint16_t steps[MOST_THREADS / WARP];
+uint32_t proxy_fences[MOST_THREADS];
 
-uintptr_t shared_start;
-size_t shared_bytes;
+// Statics of a library, or the memory that a launch asked for.
+struct Range {
+    uintptr_t start;
+    size_t bytes;
+    Cell *cells;
+
+    bool holds(uintptr_t p) const {
+        return p - start < bytes;
+    }
+    Cell *cell(uintptr_t p) const {
+        return cells + (p - start) / GRAIN;
+    }
+};
+
+Range statics, dynamic;
+Piece *pieces;
+
+Piece &piece(uintptr_t p) {
+    Piece &x = pieces[(p - dynamic.start) / 16];
+    if (x.block != block_began) {
+        x = {};
+        x.block = block_began;
+    }
+    return x;
+}
 
 // Whether the warp of thread t has synchronised since a thread of the same warp was at `step`.
 bool ordered(unsigned warp, uint16_t step, unsigned t) {
     return warp == t / WARP && step < steps[warp];
+}
+
+// Whether thread t has seen what an actor did.
+bool ordered(unsigned actor, uint16_t step, uint32_t when, unsigned t) {
+    return (actor < MOST_THREADS && ordered(actor / WARP, step, t)) || (clocks_on && clock_seen(t, actor) > when);
+}
+
+// Whether what was written last may still race: other copies than those that threads wait for by themselves do until
+// somebody has waited for them.
+bool fresh_write(const Cell &c) {
+    return c.wrote == now || (c.writer >= MOST_THREADS && c.wrote >= block_began);
 }
 
 [[noreturn]] void race(const char *does, unsigned other, const char *did) {
@@ -51,18 +97,22 @@ void write_cell(Cell &c, unsigned t) {
         }
         c.under_way = false;
     }
-    if (c.wrote == now && c.writer != t && !ordered(c.writer / WARP, c.wrote_step, t)) {
+    if (fresh_write(c) && c.writer != t && !ordered(c.writer, c.wrote_step, c.wrote_tick, t)) {
         race("writes", c.writer, "wrote");
     }
     if (c.read == now && c.reader != t) {
-        unsigned warp = c.reader & LANES_OF ? c.reader & ~LANES_OF : c.reader / WARP;
-        if (c.reader == ANYBODY || !ordered(warp, c.read_step, t)) {
+        bool before = c.reader == ANYBODY   ? false
+                      : c.reader & LANES_OF ? ordered(c.reader & ~LANES_OF, c.read_step, t)
+                                            : ordered(c.reader, c.read_step, c.read_tick, t);
+        if (!before) {
             race("writes", c.reader & LANES_OF ? ANYBODY : c.reader, "read");
         }
     }
+    c.read = 0;
     c.wrote = now;
     c.writer = (uint16_t)t;
     c.wrote_step = steps[t / WARP];
+    c.wrote_tick = tick;
 }
 
 void read_cell(Cell &c, unsigned t) {
@@ -72,12 +122,14 @@ void read_cell(Cell &c, unsigned t) {
     if (c.under_way) {
         fail(LAUNCH_FAILED, "it reads shared memory before the copy that goes there has landed");
     }
-    if (c.wrote == now && c.writer != t && !ordered(c.writer / WARP, c.wrote_step, t)) {
+    if (fresh_write(c) && c.writer != t && !ordered(c.writer, c.wrote_step, c.wrote_tick, t)) {
         race("reads", c.writer, "wrote");
     }
     unsigned warp = t / WARP;
     uint16_t step = steps[warp];
-    if (c.read != now || c.reader == t) {
+    bool follows = c.read != now || c.reader == t
+                   || (clocks_on && c.reader < MOST_THREADS && clock_seen(t, c.reader) > c.read_tick);
+    if (follows) {
         c.reader = (uint16_t)t;
     } else if (c.reader != ANYBODY) {
         unsigned before = c.reader & LANES_OF ? c.reader & ~LANES_OF : c.reader / WARP;
@@ -85,12 +137,38 @@ void read_cell(Cell &c, unsigned t) {
     }
     c.read = now;
     c.read_step = step;
+    c.read_tick = tick;
 }
 
-void shared_access(uintptr_t p, unsigned bytes, bool writes) {
+// Products of warp groups must have read what thread t overwrites.
+void after_products(uintptr_t p, unsigned t) {
+    Piece &x = piece(p);
+    if (x.under_way != 0) {
+        fail(LAUNCH_FAILED, "it writes shared memory that a product of a warp group may still read");
+    }
+    for (unsigned w = 0; w < MOST_THREADS / WARP; w++) {
+        bool seen = x.read_tick[w] == 0 || w == t / WARP;
+        for (unsigned lane = 0; lane < WARP && !seen; lane++) {
+            seen = clock_seen(t, w * WARP + lane) > x.read_tick[w];
+        }
+        if (!seen) {
+            fail(LAUNCH_FAILED,
+                    "race: it writes shared memory that a product of warp " + std::to_string(w)
+                            + " read, without having heard of that");
+        }
+        x.read_tick[w] = 0;
+    }
+}
+
+void shared_access(const Range &range, uintptr_t p, unsigned bytes, bool writes) {
     unsigned t = running_thread();
-    Cell *c = cells + (p - shared_start) / GRAIN;
-    Cell *end = cells + (p - shared_start + bytes + GRAIN - 1) / GRAIN;
+    if (writes && clocks_on && &range == &dynamic) {
+        for (uintptr_t q = p / 16 * 16; q < p + bytes; q += 16) {
+            after_products(q, t);
+        }
+    }
+    Cell *c = range.cell(p);
+    Cell *end = range.cell(p + bytes + GRAIN - 1);
     for (; c < end; c++) {
         if (writes) {
             write_cell(*c, t);
@@ -107,9 +185,9 @@ void aligned(uintptr_t p, unsigned bytes) {
 }
 
 void touch(uintptr_t p, unsigned bytes, bool writes) {
-    if (p - shared_start < shared_bytes) {
+    if (statics.holds(p) || dynamic.holds(p)) {
         aligned(p, bytes);
-        shared_access(p, bytes, writes);
+        shared_access(statics.holds(p) ? statics : dynamic, p, bytes, writes);
     } else if (p - device_range < DEVICE_RANGE && device_range != 0) {
         aligned(p, bytes);
         if (!device_holds(p, bytes)) {
@@ -120,20 +198,26 @@ void touch(uintptr_t p, unsigned bytes, bool writes) {
 
 }  // namespace
 
-void check_launch(EmuStatics *statics) {
-    if (statics == nullptr) {
-        shared_bytes = 0;
+void check_launch(EmuStatics *of, uintptr_t asked, size_t bytes) {
+    if (of == nullptr) {
+        statics.bytes = dynamic.bytes = 0;
         return;
     }
-    if (statics->shadow == nullptr) {
-        statics->shadow = calloc(statics->bytes / GRAIN + 1, sizeof(Cell));
+    if (of->shadow == nullptr) {
+        of->shadow = calloc(of->bytes / GRAIN + 1, sizeof(Cell));
     }
-    cells = (Cell *)statics->shadow;
-    shared_start = (uintptr_t)statics->start;
-    shared_bytes = statics->bytes;
+    statics = {(uintptr_t)of->start, of->bytes, (Cell *)of->shadow};
+    if (bytes != 0 && pieces == nullptr) {
+        dynamic.cells = (Cell *)calloc(MOST_DYNAMIC / GRAIN + 1, sizeof(Cell));
+        pieces = (Piece *)calloc(MOST_DYNAMIC / 16 + 1, sizeof(Piece));
+    }
+    dynamic.start = asked;
+    dynamic.bytes = bytes;
 }
 
 void check_block() {
+    clocks_on = false;
+    tick++;
     check_barrier();
     block_began = now;
 }
@@ -143,21 +227,82 @@ void check_barrier() {
     for (uint16_t &s : steps) {
         s = 0;
     }
+    if (clocks_on) {
+        clock_meet(0, blockDim.x * blockDim.y * blockDim.z);
+    }
 }
 
 void check_warp(unsigned warp) {
     steps[warp]++;
+    if (clocks_on) {
+        clock_meet(warp * WARP, (warp + 1) * WARP);
+    }
 }
 
 void check_copy(uintptr_t to, unsigned bytes, bool lands) {
-    Cell *first = cells + (to - shared_start) / GRAIN;
+    const Range &range = statics.holds(to) ? statics : dynamic;
+    Cell *first = range.cell(to);
     for (unsigned i = 0; lands && i < bytes / GRAIN; i++) {
         first[i].under_way = false;
     }
-    shared_access(to, bytes, true);
+    shared_access(range, to, bytes, true);
     for (unsigned i = 0; !lands && i < bytes / GRAIN; i++) {
         first[i].under_way = true;
     }
+}
+
+// ---- what runs beside the threads
+
+void check_proxy_fence(unsigned t) {
+    proxy_fences[t] = ++tick;
+}
+
+void check_bulk_starts(uintptr_t to) {
+    shared_access(dynamic, to, 16, true);
+    for (unsigned i = 0; i < 16 / GRAIN; i++) {
+        dynamic.cell(to)[i].under_way = true;
+    }
+}
+
+void check_bulk_lands(uintptr_t to, unsigned barrier) {
+    for (unsigned i = 0; i < 16 / GRAIN; i++) {
+        Cell &c = dynamic.cell(to)[i];
+        c.under_way = false;
+        c.wrote = now;
+        c.wrote_tick = tick;
+        c.writer = (uint16_t)phased_actor(barrier);
+    }
+}
+
+void check_product_starts(uintptr_t p, const Clock &least) {
+    for (unsigned i = 0; i < 16 / GRAIN; i++) {
+        const Cell &c = dynamic.cell(p)[i];
+        if (c.wrote < block_began) {
+            fail(LAUNCH_FAILED, "a product of a warp group reads shared memory that nobody has written");
+        }
+        if (c.under_way) {
+            fail(LAUNCH_FAILED, "a product of a warp group reads shared memory where a copy is under way");
+        }
+        if (fresh_write(c) && clock_seen(least, c.writer) <= c.wrote_tick) {
+            fail(LAUNCH_FAILED,
+                    "race: a product of a warp group reads shared memory that "
+                            + (c.writer < MOST_THREADS ? "thread " + std::to_string(c.writer) + " wrote"
+                                                       : std::string("a copy wrote"))
+                            + ", and some thread of the group has not waited for that");
+        }
+        if (c.writer < MOST_THREADS && proxy_fences[c.writer] <= c.wrote_tick) {
+            fail(LAUNCH_FAILED,
+                    "a product of a warp group reads shared memory that thread " + std::to_string(c.writer)
+                            + " wrote without a fence.proxy.async after it");
+        }
+    }
+    piece(p).under_way++;
+}
+
+void check_product_ends(uintptr_t p, unsigned warp, bool last) {
+    Piece &x = piece(p);
+    x.read_tick[warp] = tick;
+    x.under_way -= last ? 1 : 0;
 }
 
 void emu_touch(const void *p, unsigned bytes, bool writes) {

@@ -47,6 +47,27 @@ EMU_EXPORT void emu_copy_async(void *to, const void *from, unsigned bytes);
 EMU_EXPORT void emu_copy_commit();
 EMU_EXPORT void emu_copy_wait(unsigned groups);
 
+// The memory that the launch asked for, and the address that instructions take for a place in it.
+EMU_EXPORT void *emu_dynamic_shared();
+EMU_EXPORT unsigned emu_shared_address(const void *p);
+
+// mbarriers: an arrival may announce bytes, and a wait is for the end of the phase of a parity.
+EMU_EXPORT void emu_phased_init(void *barrier, unsigned count);
+EMU_EXPORT void emu_phased_fence();
+EMU_EXPORT void emu_phased_arrive(void *barrier, unsigned bytes);
+EMU_EXPORT void emu_phased_wait(void *barrier, unsigned parity);
+EMU_EXPORT void emu_proxy_fence();
+
+// Starts the copy of a box by a tensor map; its bytes arrive at an mbarrier.
+EMU_EXPORT void emu_tensor_copy(void *to, const void *map, const int *at, unsigned rank, void *barrier);
+
+// Products of warp groups; `across` says that a factor lies along M or N and not along K.
+EMU_EXPORT void emu_group_fence();
+EMU_EXPORT void emu_group_multiply(float *c, unsigned n, unsigned long long a, unsigned long long b, bool accumulate,
+        bool a_across, bool b_across, bool half);
+EMU_EXPORT void emu_group_commit();
+EMU_EXPORT void emu_group_wait(unsigned pending);
+
 inline float half_to_float(unsigned short bits) {
     _Float16 h;
     std::memcpy(&h, &bits, 2);

@@ -31,6 +31,7 @@ int sticky;
 struct Function {
     std::string name;
     const EmuKernel *kernel;
+    unsigned dynamic = 48 << 10;  // most bytes of shared memory that a launch may ask for
 };
 
 // Sizes of the parameters of an entry in PTX, as ".param .u64 name" and ".param .align 8 .b8 name[136]".
@@ -103,7 +104,7 @@ API cuDeviceTotalMem_v2(size_t *bytes, int) {
 }
 
 API cuDeviceGetAttribute(int *value, int attribute, int) {
-    *value = attribute == 75 ? setting("QUERN_EMU_CAPABILITY", 8) : attribute == 76 ? 0 : attribute == 16 ? 4 : 1;
+    *value = attribute == 75 ? setting("QUERN_EMU_CAPABILITY", 9) : attribute == 76 ? 0 : attribute == 16 ? 4 : 1;
     return SUCCESS;
 }
 
@@ -250,15 +251,28 @@ API cuModuleGetFunction(void **function, void *module, const char *name) {
     return SUCCESS;
 }
 
-API cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
-        unsigned, void *, void **arguments, void **) {
+API cuFuncSetAttribute(void *function, int attribute, int value) {
     NEEDS_CONTEXT
     GUARDED
+    if (attribute != 8 || value < 0 || (size_t)value > MOST_DYNAMIC) {
+        return INVALID_VALUE;
+    }
+    ((Function *)function)->dynamic = (unsigned)value;
+    return SUCCESS;
+}
+
+API cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+        unsigned shared, void *, void **arguments, void **) {
+    NEEDS_CONTEXT
+    GUARDED
+    if (shared > ((Function *)function)->dynamic) {
+        return INVALID_VALUE;
+    }
     if (gx == 0 || gy == 0 || gz == 0 || gy > 65535 || gz > 65535 || (size_t)bx * by * bz > 1024 || bx * by * bz == 0) {
         return INVALID_VALUE;
     }
     auto *f = (Function *)function;
-    int result = run_grid(f->name, *f->kernel, {gx, gy, gz}, {bx, by, bz}, arguments);
+    int result = run_grid(f->name, *f->kernel, {gx, gy, gz}, {bx, by, bz}, shared, arguments);
     // A real context is lost after such an error; tests of errors ask for it to be kept.
     if (result != SUCCESS && getenv("QUERN_EMU_FORGIVE") == nullptr) {
         sticky = result;
@@ -310,6 +324,15 @@ API quern_emu_replace(const char *library) {
         return INVALID_VALUE;
     }
     return SUCCESS;
+}
+
+// Runs one block of a kernel by name, for kernels of tests, which have no PTX.
+API quern_emu_run(const char *name, unsigned threads, unsigned shared, void **arguments) {
+    NEEDS_CONTEXT
+    GUARDED
+    auto i = emu_kernels().find(name);
+    return i == emu_kernels().end() ? NOT_FOUND
+                                    : run_grid(name, i->second, {1, 1, 1}, {threads, 1, 1}, shared, arguments);
 }
 
 // What was wrong with the last kernel that failed, in at most 1000 bytes.

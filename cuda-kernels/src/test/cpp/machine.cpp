@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <array>
 
+#include "async.h"
 #include "memory.h"
 
 // Not 0, so that they lie apart from the kernels' shared memory.
@@ -24,7 +25,6 @@ namespace {
 
 const size_t STACK = 256 << 10;
 const unsigned WARP = 32;
-const unsigned MOST_THREADS = 1024;
 
 struct Copy {
     uintptr_t to;
@@ -67,6 +67,8 @@ struct Machine {
     std::string error;
     int result = SUCCESS;
     char wish = 'f';
+    char *dynamic_end = nullptr;
+    size_t dynamic = 0;
     uint64_t random = 0x9E3779B97F4A7C15ull;
 };
 
@@ -144,6 +146,7 @@ void fiber_main() {
         while (m.next_thread < m.threads) {
             begin_thread();
             m.kernel->call(m.kernel->function, m.arguments);
+            async_thread_ends(m.current->thread);
             m.finished++;
         }
         Fiber *self = m.current;
@@ -204,7 +207,12 @@ void run_block() {
     m.finished = m.waits = 0;
     m.barrier = -1;
     check_block();
+    async_block();
     for (;;) {
+        // In random orders what runs beside the threads may end at any time, else as late as possible.
+        if (m.wish == 'r' && async_pending() && draw() % 4 == 0) {
+            async_step();
+        }
         if (m.next_ready < m.ready.size()) {
             resume(m.ready[m.next_ready++]);
             if (m.next_ready == m.ready.size()) {
@@ -214,9 +222,15 @@ void run_block() {
         } else if (m.next_thread < m.threads) {
             resume(fresh());
         } else if (m.finished == m.threads) {
+            async_block_ends();
             return;
+        } else if (async_pending()) {
+            async_step();
         } else if (m.waits == m.threads) {
             release_barrier();
+        } else if (async_waiters() != 0) {
+            fail(LAUNCH_FAILED, std::to_string(async_waiters()) + " threads wait for a phase of an mbarrier, or for a"
+                    " product of their warp group, that never ends");
         } else if (m.waits == m.threads - m.finished) {
             fail(LAUNCH_FAILED, std::to_string(m.waits) + " threads wait at a barrier that "
                     + std::to_string(m.finished) + " others never reach");
@@ -281,11 +295,19 @@ void choose_order() {
 
 }  // namespace
 
-int run_grid(const std::string &name, const EmuKernel &kernel, EmuIndex grid, EmuIndex block, void **arguments) {
+int run_grid(const std::string &name, const EmuKernel &kernel, EmuIndex grid, EmuIndex block, size_t dynamic,
+        void **arguments) {
     if (machine == nullptr) {
         machine = new Machine();
+        // It ends at a page without access, whatever its size.
+        size_t most = (MOST_DYNAMIC + PAGE - 1) / PAGE * PAGE;
+        char *room = (char *)mmap(
+                nullptr, most + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        mprotect(room + most, PAGE, PROT_NONE);
+        machine->dynamic_end = room + most;
     }
     Machine &m = *machine;
+    m.dynamic = (dynamic + 1023) / 1024 * 1024;
     gridDim = grid;
     blockDim = block;
     m.kernel = &kernel;
@@ -293,7 +315,7 @@ int run_grid(const std::string &name, const EmuKernel &kernel, EmuIndex grid, Em
     m.threads = block.x * block.y * block.z;
     m.result = SUCCESS;
     choose_order();
-    check_launch(kernel.statics);
+    check_launch(kernel.statics, dynamic_shared(), m.dynamic);
     worker = pthread_self();
     guard(true);
     int jumped = sigsetjmp(escape, 1);
@@ -306,7 +328,7 @@ int run_grid(const std::string &name, const EmuKernel &kernel, EmuIndex grid, Em
     }
     inside = false;
     guard(false);
-    check_launch(nullptr);
+    check_launch(nullptr, 0, 0);
     if (m.result != SUCCESS) {
         fprintf(stderr, "emulated device: %s, block (%u, %u, %u), thread (%u, %u, %u): %s\n", name.c_str(), blockIdx.x,
                 blockIdx.y, blockIdx.z, threadIdx.x, threadIdx.y, threadIdx.z, m.error.c_str());
@@ -331,6 +353,26 @@ const char *last_error() {
 
 unsigned running_thread() {
     return machine->current->thread;
+}
+
+void *running_fiber() {
+    return machine->current;
+}
+
+void park() {
+    leave();
+}
+
+void wake(void *fiber) {
+    machine->ready.push_back((Fiber *)fiber);
+}
+
+size_t choose(size_t n) {
+    return machine->wish == 'r' ? draw() % n : machine->wish == 'b' ? n - 1 : 0;
+}
+
+uintptr_t dynamic_shared() {
+    return (uintptr_t)machine->dynamic_end - machine->dynamic;
 }
 
 void emu_barrier(int id) {

@@ -29,9 +29,16 @@ struct EmuThunk;
 
 template <class... A>
 struct EmuThunk<void (*)(A...)> {
+    // Parameters are copied, as they may lie at places that are not aligned for them.
+    template <class V>
+    static V value(const void *p) {
+        V v;
+        memcpy(&v, p, sizeof v);
+        return v;
+    }
     template <size_t... I>
     static void spread(void (*f)(), void **p, std::index_sequence<I...>) {
-        reinterpret_cast<void (*)(A...)>(f)(*static_cast<A *>(p[I])...);
+        reinterpret_cast<void (*)(A...)>(f)(value<A>(p[I])...);
     }
     static void call(void (*f)(), void **p) {
         spread(f, p, std::index_sequence_for<A...>());

@@ -36,6 +36,30 @@ final class EmulatedSchedule {
         }
     }
 
+    /**
+     * Runs one block of a kernel that a replacement brought, without PTX; whether it did not fail.
+     *
+     * @param arguments of 8 bytes each
+     */
+    static boolean run(String kernel, int threads, int sharedBytes, long... arguments) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment values = arena.allocateFrom(ValueLayout.JAVA_LONG, arguments);
+            MemorySegment pointers = arena.allocate(ValueLayout.ADDRESS, arguments.length);
+            for (int i = 0; i < arguments.length; i++) {
+                pointers.setAtIndex(ValueLayout.ADDRESS, i, values.asSlice(8L * i, 8));
+            }
+            MethodHandle handle = handle(
+                    "quern_emu_run",
+                    ValueLayout.ADDRESS,
+                    ValueLayout.JAVA_INT,
+                    ValueLayout.JAVA_INT,
+                    ValueLayout.ADDRESS);
+            return (int) handle.invoke(arena.allocateFrom(kernel), threads, sharedBytes, pointers) == 0;
+        } catch (Throwable e) {
+            throw new AssertionError(e);
+        }
+    }
+
     /** What was wrong with the last kernel that failed. */
     static String lastError() {
         try (Arena arena = Arena.ofConfined()) {
@@ -50,14 +74,16 @@ final class EmulatedSchedule {
             return 0;
         }
         try {
-            SymbolLookup library =
-                    SymbolLookup.libraryLookup(Path.of(System.getProperty("quern.cuda.driver")), Arena.global());
-            MemorySegment address = library.find(name).orElseThrow();
-            MethodHandle handle =
-                    Linker.nativeLinker().downcallHandle(address, FunctionDescriptor.of(ValueLayout.JAVA_INT, type));
-            return (int) handle.invoke(argument);
+            return (int) handle(name, type).invoke(argument);
         } catch (Throwable e) {
             throw new AssertionError(e);
         }
+    }
+
+    private static MethodHandle handle(String name, ValueLayout... parameters) {
+        SymbolLookup library =
+                SymbolLookup.libraryLookup(Path.of(System.getProperty("quern.cuda.driver")), Arena.global());
+        MemorySegment address = library.find(name).orElseThrow();
+        return Linker.nativeLinker().downcallHandle(address, FunctionDescriptor.of(ValueLayout.JAVA_INT, parameters));
     }
 }

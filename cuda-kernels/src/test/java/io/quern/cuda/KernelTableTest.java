@@ -201,7 +201,7 @@ class KernelTableTest {
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
         "card" : "emulated device"     | "card" : "NVIDIA H200"         | it is of another card (card NVIDIA H200, not emulated
-        "capability" : "8.0"           | "capability" : "9.0"           | it is of another card (capability 9.0, not 8.0)
+        "capability" : "9.0"           | "capability" : "8.0"           | it is of another card (capability 8.0, not 9.0)
         "kernels_sha256" : "           | "kernels_sha256" : "0          | it was measured with other kernels (kernels_sha256 0
         "quern_cuda_kernels" : 1       | "quern_cuda_kernels" : 2       | it is no table of kernels, or of another version
         "layout" : "nn"                | "layout" : "zz"                | it is damaged: 'layout' in {
