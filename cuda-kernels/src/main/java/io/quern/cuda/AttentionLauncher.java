@@ -47,38 +47,37 @@ final class AttentionLauncher {
         long[] heads = heads(op.options(), in);
         int side = side(q.dtype());
         long rows = (long) q.dim(0) * q.dim(1) * q.dim(2);
-        long bytes = CudaPool.sizeClass(rows * in[5].dtype().bytes());
-        long delta = pool.take(bytes);
-        device.launch(Kernels.named("attention_delta", q.dtype()))
-                .struct(heads)
-                .i64(in[4].address())
-                .i64(in[6].address())
-                .i64(delta)
-                .run(Kernels.blocks(rows), 1, 1, Kernels.THREADS);
-        device.launch(name("attention_dq", q))
-                .struct(heads)
-                .i64(q.address())
-                .i64(k.address())
-                .i64(in[2].address())
-                .i64(Kernels.address(in[3]))
-                .i64(in[5].address())
-                .i64(delta)
-                .i64(in[6].address())
-                .i64(out[0].address())
-                .run(blocks(q.dim(1), side), q.dim(2), q.dim(0), side * side);
-        device.launch(name("attention_dkv", q))
-                .struct(heads)
-                .i64(q.address())
-                .i64(k.address())
-                .i64(in[2].address())
-                .i64(Kernels.address(in[3]))
-                .i64(in[5].address())
-                .i64(delta)
-                .i64(in[6].address())
-                .i64(out[1].address())
-                .i64(out[2].address())
-                .run(blocks(k.dim(1), side), k.dim(2), k.dim(0), side * side);
-        pool.giveBack(delta, bytes);
+        try (CudaPool.Scratch delta = pool.scratch(rows * in[5].dtype().bytes())) {
+            device.launch(Kernels.named("attention_delta", q.dtype()))
+                    .struct(heads)
+                    .i64(in[4].address())
+                    .i64(in[6].address())
+                    .i64(delta.address())
+                    .run(Kernels.blocks(rows), 1, 1, Kernels.THREADS);
+            device.launch(name("attention_dq", q))
+                    .struct(heads)
+                    .i64(q.address())
+                    .i64(k.address())
+                    .i64(in[2].address())
+                    .i64(Kernels.address(in[3]))
+                    .i64(in[5].address())
+                    .i64(delta.address())
+                    .i64(in[6].address())
+                    .i64(out[0].address())
+                    .run(blocks(q.dim(1), side), q.dim(2), q.dim(0), side * side);
+            device.launch(name("attention_dkv", q))
+                    .struct(heads)
+                    .i64(q.address())
+                    .i64(k.address())
+                    .i64(in[2].address())
+                    .i64(Kernels.address(in[3]))
+                    .i64(in[5].address())
+                    .i64(delta.address())
+                    .i64(in[6].address())
+                    .i64(out[1].address())
+                    .i64(out[2].address())
+                    .run(blocks(k.dim(1), side), k.dim(2), k.dim(0), side * side);
+        }
     }
 
     private static String name(String kernel, Tensor q) {

@@ -63,7 +63,7 @@ final class CudaBackend implements Backend, Tunable {
         chooser.choose(usualProducts());
         this.tuner = new KernelTuner(device, chooser, choices);
         this.matmul = new MatMulLauncher(device, chooser);
-        this.norm = new NormLauncher(device);
+        this.norm = new NormLauncher(device, pool);
         this.attention = new AttentionLauncher(device, pool);
         this.conv = new ConvLauncher(device);
         this.index = new IndexLauncher(device);

@@ -64,8 +64,32 @@ final class CudaPool {
         return new PoolBuffer(backend, bytes, take(size), size);
     }
 
-    /** Memory for the time of a launch; {@link #giveBack} may follow as soon as the kernels that use it are started. */
-    long take(long size) {
+    /** Memory for the time of a launch; it may be closed as soon as the kernels that use it are started. */
+    final class Scratch implements AutoCloseable {
+        private final long address;
+        private final long size;
+
+        private Scratch(long bytes) {
+            size = sizeClass(bytes);
+            address = take(size);
+        }
+
+        long address() {
+            return address;
+        }
+
+        @Override
+        public void close() {
+            giveBack(address, size);
+        }
+    }
+
+    /** Memory that a launcher needs beside its operands; use it in a {@code try}, as kernels may fail to load or start. */
+    Scratch scratch(long bytes) {
+        return new Scratch(bytes);
+    }
+
+    private long take(long size) {
         synchronized (device) {
             PriorityQueue<Long> same = free.get(size);
             long address = same == null || same.isEmpty() ? obtain(size) : same.remove();
@@ -77,7 +101,7 @@ final class CudaPool {
         }
     }
 
-    void giveBack(long address, long size) {
+    private void giveBack(long address, long size) {
         synchronized (device) {
             inUse.computeIfPresent(size, (s, n) -> n == 1 ? null : n - 1);
             live -= size;

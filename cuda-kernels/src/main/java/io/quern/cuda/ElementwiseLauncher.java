@@ -85,22 +85,26 @@ final class ElementwiseLauncher {
             throw Kernels.unsupported(y.dtype());
         }
         long n = y.size();
-        long bytes = CudaPool.sizeClass(4 * n);
-        boolean direct = y.dtype() == DType.F32;
-        long floats = direct ? y.address() : pool.take(bytes);
+        if (y.dtype() == DType.F32) {
+            dequantize(x, y.address(), n);
+            return;
+        }
+        try (CudaPool.Scratch floats = pool.scratch(Float.BYTES * n)) {
+            dequantize(x, floats.address(), n);
+            device.launch(Kernels.named("cast_f32", y.dtype()))
+                    .i64(floats.address())
+                    .i64(y.address())
+                    .i64(n)
+                    .over(n);
+        }
+    }
+
+    private void dequantize(Tensor x, long floats, long n) {
         device.launch("dequantize_" + Kernels.blocks(x.dtype()))
                 .i64(x.address())
                 .i64(floats)
                 .i64(n)
                 .over(n / 8);
-        if (!direct) {
-            device.launch(Kernels.named("cast_f32", y.dtype()))
-                    .i64(floats)
-                    .i64(y.address())
-                    .i64(n)
-                    .over(n);
-            pool.giveBack(floats, bytes);
-        }
     }
 
     private Launch start(String kernel, Tensor like) {

@@ -27,7 +27,7 @@ import java.util.function.Predicate;
  */
 record KernelTableFile(Path path, String card, String capability, String kernels) {
     private static final String FORMAT_KEY = "quern_cuda_kernels";
-    private static final int FORMAT = 1;
+    private static final int FORMAT = 2;
     private static final int MOST_THREADS = 1024;
 
     /** Longer files are no tables. */
@@ -130,7 +130,8 @@ record KernelTableFile(Path path, String card, String capability, String kernels
                 positive(n, "k"),
                 positive(n, "n"),
                 positive(n, "batch"),
-                n.path("aligned").asBoolean());
+                n.path("aligned").asBoolean(),
+                n.path("bias").asBoolean());
     }
 
     private static Row row(JsonNode n, Predicate<String> known) throws UnusableException {
@@ -203,7 +204,7 @@ record KernelTableFile(Path path, String card, String capability, String kernels
             ObjectNode n = products.addObject();
             n.put("a", key.a().name()).put("b", key.b().name()).put("tf32", key.tf32());
             n.put("layout", key.layout()).put("m", key.m()).put("k", key.k()).put("n", key.n());
-            n.put("batch", key.batch()).put("aligned", key.aligned());
+            n.put("batch", key.batch()).put("aligned", key.aligned()).put("bias", key.biased());
             write(n, row);
         });
         ArrayNode blocks = root.putArray("blocks");

@@ -49,6 +49,11 @@ final class Kernels {
                 + " on the CPU and move the tensor, or use --device cpu");
     }
 
+    /** Bytes of a number that a sum of such elements is kept in. */
+    static int sumBytes(DType dtype) {
+        return dtype == DType.F64 ? Double.BYTES : Float.BYTES;
+    }
+
     /** Blocks for {@code n} elements. */
     static long blocks(long n) {
         return Math.min((n + THREADS - 1) / THREADS, BlockSizes.MOST_BLOCKS);

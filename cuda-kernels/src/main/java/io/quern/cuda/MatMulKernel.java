@@ -6,6 +6,12 @@ import io.quern.tensor.DType;
 enum MatMulKernel {
     /** Few rows: reads b once. */
     GEMV("gemv", 0),
+    /** The same where rows of b lie along N, with 2 threads side by side that take neighbouring columns. */
+    GEMV_2("gemv_2", 0, 2),
+    /** With 4. */
+    GEMV_4("gemv_4", 0, 4),
+    /** With 8: wide reads, but few blocks. */
+    GEMV_8("gemv_8", 0, 8),
     /** Tensor cores, tiles of 128 x 128. */
     MMA_128("mma128", 128),
     /** Tensor cores, tiles of 64 x 64: for products with too few large ones to fill the card. */
@@ -28,10 +34,16 @@ enum MatMulKernel {
 
     private final String label;
     private final int side;
+    private final int groups;
 
     MatMulKernel(String label, int side) {
+        this(label, side, 0);
+    }
+
+    MatMulKernel(String label, int side, int groups) {
         this.label = label;
         this.side = side;
+        this.groups = groups;
     }
 
     String label() {
@@ -58,6 +70,11 @@ enum MatMulKernel {
         return side;
     }
 
+    /** Threads side by side in {@code gemv_columns}; 0 if that is not fixed. */
+    int groups() {
+        return groups;
+    }
+
     /** Whether the kernel can do a product, fast or not. */
     boolean takes(MatMulProblem p) {
         DType a = p.a().dtype();
@@ -65,6 +82,7 @@ enum MatMulKernel {
         return switch (this) {
             case GEMV ->
                 p.m() <= FEW_ROWS && p.batch() == 1 && p.k() > 0 && a != DType.F64 && (p.bRow() == 1 || p.bCol() == 1);
+            case GEMV_2, GEMV_4, GEMV_8 -> GEMV.takes(p) && !p.bAlongK() && p.bRow() != 1;
             case MMA_128, MMA_64 -> half && p.k() > 0 && p.aInPieces(8) && p.bInPieces(8);
             case MMA_ANY -> half;
             case TF32_128, TF32_64 ->

@@ -35,7 +35,7 @@ final class MatMulLauncher {
         if (c.size() == 0) {
             return;
         }
-        MatMulProblem p = MatMulProblem.of(a, b, c);
+        MatMulProblem p = MatMulProblem.of(a, b, bias, c);
         if (p.batch() > MOST_BATCHES) {
             throw new TensorException(
                     "CUDA multiplies at most " + MOST_BATCHES + " matrices at once, not " + p.batch());
@@ -54,7 +54,7 @@ final class MatMulLauncher {
             return;
         }
         switch (own) {
-            case GEMV -> gemv(p, bias, c);
+            case GEMV, GEMV_2, GEMV_4, GEMV_8 -> gemv(p, own.groups(), bias, c);
             case MMA_128, MMA_64, MMA_ANY -> mma("mma", own, p, bias, c);
             case TF32_128, TF32_64 -> mma("tf32", own, p, bias, c);
             case TILE_128 -> tile128(p, bias, c);
@@ -110,13 +110,14 @@ final class MatMulLauncher {
                 .run(p.tiles(kernel.side()) / p.batch(), 1, p.batch(), MMA_THREADS);
     }
 
-    private void gemv(MatMulProblem p, Tensor bias, Tensor c) {
+    /** @param wanted groups of {@code gemv_columns}, or 0 for as many as leave enough blocks for the card */
+    private void gemv(MatMulProblem p, int wanted, Tensor bias, Tensor c) {
         DType type = p.b().dtype();
         boolean columns = p.bCol() == 1 && p.bRow() != 1;
         int rows = p.m() == 1 ? 1 : 4;
         int perChunk = type.isQuantized() ? 8 : 16 / type.bytes();
-        long groups = GEMV_GROUPS;
-        while (columns && groups > 2 && p.n() / (groups * perChunk) < 2L * device.multiprocessors()) {
+        long groups = wanted == 0 ? GEMV_GROUPS : wanted;
+        while (wanted == 0 && columns && groups > 2 && p.n() / (groups * perChunk) < 2L * device.multiprocessors()) {
             groups /= 2;
         }
         long stride = bytesIfQuantized(p, columns ? p.bRow() : p.bCol());

@@ -7,6 +7,8 @@ import java.util.Arrays;
 /**
  * A matrix product [m, k] times [k, n], {@code batch} times, whose outer dimensions are {@code outer}; strides in elements. A
  * batch that shares b and whose rows follow one another is one tall matrix.
+ *
+ * @param biased whether a bias [n] is added
  */
 record MatMulProblem(
         Tensor a,
@@ -21,10 +23,11 @@ record MatMulProblem(
         long aRow,
         long aCol,
         long bRow,
-        long bCol) {
+        long bCol,
+        boolean biased) {
     private static final int CHUNK = 16;
 
-    static MatMulProblem of(Tensor a, Tensor b, Tensor c) {
+    static MatMulProblem of(Tensor a, Tensor b, Tensor bias, Tensor c) {
         long k = a.dim(-1);
         long n = b.dim(-1);
         boolean tall = a.isPacked() && b.shape().rank() == 2;
@@ -43,7 +46,8 @@ record MatMulProblem(
                 tall && a.shape().rank() != 2 ? k : a.stride(-2),
                 a.stride(-1),
                 b.stride(-2),
-                b.stride(-1));
+                b.stride(-1),
+                bias != null);
     }
 
     private static long[] outerStrides(Tensor t, int[] outer) {
@@ -107,7 +111,7 @@ record MatMulProblem(
     /** Such as {@code F32 x BF16, 8 x 768 times 768 x 2304, nt}: n or t says along which dimension an operand is stored. */
     String describe() {
         return a.dtype() + (sameDtypes() ? "" : " x " + b.dtype()) + ", " + m + " x " + k + " times " + k + " x " + n
-                + (batch == 1 ? "" : ", batch " + batch) + ", " + layout();
+                + (batch == 1 ? "" : ", batch " + batch) + ", " + layout() + (biased ? ", bias" : "");
     }
 
     /** {@code n} or {@code t} for each operand: along which dimension it is stored. */

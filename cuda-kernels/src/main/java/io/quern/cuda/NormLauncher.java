@@ -7,12 +7,14 @@ import io.quern.tensor.op.Norm;
 /** Launches the kernels of {@code norm.cu}; RMS norm is layer norm without a mean, and a sum before either is optional. */
 final class NormLauncher {
     /** COLUMNS of {@code norm.cu}. */
-    private static final int COLUMNS = 16;
+    private static final int COLUMNS = 32;
 
     private final CudaDevice device;
+    private final CudaPool pool;
 
-    NormLauncher(CudaDevice device) {
+    NormLauncher(CudaDevice device, CudaPool pool) {
         this.device = device;
+        this.pool = pool;
     }
 
     void run(Norm op, Tensor[] in, Tensor[] out) {
@@ -76,15 +78,24 @@ final class NormLauncher {
                 .i64(rows)
                 .i64(c)
                 .run(Kernels.rows(rows), 1, 1, Kernels.REDUCING);
-        device.launch(Kernels.named("norm_grad_params", x.dtype()))
-                .i64(x.address())
-                .i64(Kernels.address(mean))
-                .i64(rstd.address())
-                .i64(dy.address())
-                .i64(dWeight.address())
-                .i64(Kernels.address(dBias))
-                .i64(rows)
-                .i64(c)
-                .run((c + COLUMNS - 1) / COLUMNS, 1, 1, Kernels.REDUCING);
+        Stretches stretches = Stretches.of(rows);
+        long bytes = stretches.count() * c * Kernels.sumBytes(x.dtype());
+        try (CudaPool.Scratch sums = pool.scratch(dBias == null ? bytes : 2 * bytes)) {
+            device.launch(Kernels.named("norm_grad_params", x.dtype()))
+                    .i64(x.address())
+                    .i64(Kernels.address(mean))
+                    .i64(rstd.address())
+                    .i64(dy.address())
+                    .i64(sums.address())
+                    .i64(dBias == null ? 0 : sums.address() + bytes)
+                    .i64(rows)
+                    .i64(c)
+                    .i64(stretches.rows())
+                    .run((c + COLUMNS - 1) / COLUMNS, stretches.count(), 1, Kernels.REDUCING);
+            stretches.total(device, sums.address(), dWeight);
+            if (dBias != null) {
+                stretches.total(device, sums.address() + bytes, dBias);
+            }
+        }
     }
 }

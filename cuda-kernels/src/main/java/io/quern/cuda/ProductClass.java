@@ -9,8 +9,19 @@ import io.quern.tensor.DType;
  * @param tf32 whether cuBLAS may round F32 operands to TF32
  * @param layout {@code n} or {@code t} for each operand: along which dimension it is stored
  * @param aligned whether both operands come in aligned pieces of eight
+ * @param biased whether a bias is added, which our kernels do as they write and cuBLAS needs written beforehand
  */
-record ProductClass(DType a, DType b, boolean tf32, String layout, int m, int k, int n, int batch, boolean aligned) {
+record ProductClass(
+        DType a,
+        DType b,
+        boolean tf32,
+        String layout,
+        int m,
+        int k,
+        int n,
+        int batch,
+        boolean aligned,
+        boolean biased) {
     private static final int LARGEST = 1 << 30;
     private static final int PIECE = 8;
 
@@ -27,7 +38,8 @@ record ProductClass(DType a, DType b, boolean tf32, String layout, int m, int k,
                 bucket(p.k()),
                 bucket(p.n()),
                 bucket(p.batch()),
-                aligned);
+                aligned,
+                p.biased());
     }
 
     /** The power of two at or above a size. */
@@ -38,6 +50,6 @@ record ProductClass(DType a, DType b, boolean tf32, String layout, int m, int k,
     /** Such as {@code BF16 nt 8192 x 1024 x 4096 aligned}, the sizes being the largest of the class. */
     String describe() {
         return a + (a == b ? "" : " x " + b) + (tf32 ? " (TF32)" : "") + " " + layout + " " + m + " x " + k + " x " + n
-                + (batch == 1 ? "" : ", batch " + batch) + (aligned ? ", aligned" : "");
+                + (batch == 1 ? "" : ", batch " + batch) + (aligned ? ", aligned" : "") + (biased ? ", bias" : "");
     }
 }

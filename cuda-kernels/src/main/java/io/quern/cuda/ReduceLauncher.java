@@ -10,11 +10,13 @@ final class ReduceLauncher {
     private static final int COLUMNS = 32;
 
     private final CudaDevice device;
+    private final CudaPool pool;
     private final TopKLauncher topK;
     private final SquaredNormLauncher squaredNorm;
 
     ReduceLauncher(CudaDevice device, CudaPool pool) {
         this.device = device;
+        this.pool = pool;
         this.topK = new TopKLauncher(device, pool);
         this.squaredNorm = new SquaredNormLauncher(device, pool);
     }
@@ -66,8 +68,11 @@ final class ReduceLauncher {
             n *= reduced[d];
             kept[d] = gone ? 1 : kept[d];
         }
-        boolean columns = rank > 0 && kept[rank - 1] >= COLUMNS;
-        device.launch(Kernels.named(columns ? "reduce_columns" : "reduce", x.dtype()))
+        if (rank > 0 && kept[rank - 1] >= COLUMNS && n > 0) {
+            columns(op, x, y, kept, reduced, n);
+            return;
+        }
+        device.launch(Kernels.named("reduce", x.dtype()))
                 .i32(op.kind().ordinal())
                 .struct(Walk.over(kept, x.strides()))
                 .struct(Walk.over(reduced, x.strides()))
@@ -75,10 +80,40 @@ final class ReduceLauncher {
                 .i64(y.address())
                 .i64(y.size())
                 .i64(n)
-                .run(
-                        columns ? Kernels.blocks(y.size()) : Kernels.rows(y.size()),
-                        1,
-                        1,
-                        columns ? Kernels.THREADS : Kernels.REDUCING);
+                .run(Kernels.rows(y.size()), 1, 1, Kernels.REDUCING);
+    }
+
+    private void columns(Reduce.Axes op, Tensor x, Tensor y, int[] kept, int[] reduced, long n) {
+        Stretches stretches = Stretches.of(n);
+        if (stretches.count() == 1) {
+            columns(op, x, kept, reduced, 0, y, n, stretches);
+            return;
+        }
+        try (CudaPool.Scratch sums = pool.scratch(stretches.count() * y.size() * Kernels.sumBytes(x.dtype()))) {
+            columns(op, x, kept, reduced, sums.address(), y, n, stretches);
+            device.launch(Kernels.named("reduce_stretches", x.dtype()))
+                    .i32(op.kind().ordinal())
+                    .i64(sums.address())
+                    .i64(y.address())
+                    .i64(stretches.count())
+                    .i64(y.size())
+                    .i64(n)
+                    .run(Kernels.blocks(y.size()), 1, 1, Kernels.THREADS);
+        }
+    }
+
+    private void columns(
+            Reduce.Axes op, Tensor x, int[] kept, int[] reduced, long sums, Tensor y, long n, Stretches stretches) {
+        device.launch(Kernels.named("reduce_columns", x.dtype()))
+                .i32(op.kind().ordinal())
+                .struct(Walk.over(kept, x.strides()))
+                .struct(Walk.over(reduced, x.strides()))
+                .i64(x.address())
+                .i64(sums)
+                .i64(y.address())
+                .i64(y.size())
+                .i64(n)
+                .i64(stretches.rows())
+                .run(Kernels.blocks(y.size()), stretches.count(), 1, Kernels.THREADS);
     }
 }

@@ -29,20 +29,23 @@ final class SquaredNormLauncher {
                 .flatMap(List::stream)
                 .mapToLong(SquaredNormLauncher::blocks)
                 .sum();
-        long bytes = CudaPool.sizeClass(8 * Math.max(1, parts));
-        long partial = pool.take(bytes);
-        long at = partial;
-        for (Map.Entry<DType, List<TensorTable>> same : tables.entrySet()) {
-            for (TensorTable table : same.getValue()) {
-                device.launch(Kernels.named("squares", same.getKey()))
-                        .struct(table.members())
-                        .i64(at)
-                        .run(blocks(table), 1, 1, Kernels.REDUCING);
-                at += 8 * blocks(table);
+        try (CudaPool.Scratch partial = pool.scratch(8 * parts)) {
+            long at = partial.address();
+            for (Map.Entry<DType, List<TensorTable>> same : tables.entrySet()) {
+                for (TensorTable table : same.getValue()) {
+                    device.launch(Kernels.named("squares", same.getKey()))
+                            .struct(table.members())
+                            .i64(at)
+                            .run(blocks(table), 1, 1, Kernels.REDUCING);
+                    at += 8 * blocks(table);
+                }
             }
+            device.launch("squares_total")
+                    .i64(partial.address())
+                    .i64(parts)
+                    .i64(y.address())
+                    .run(1, 1, 1, Kernels.REDUCING);
         }
-        device.launch("squares_total").i64(partial).i64(parts).i64(y.address()).run(1, 1, 1, Kernels.REDUCING);
-        pool.giveBack(partial, bytes);
     }
 
     private static long blocks(TensorTable table) {

@@ -28,34 +28,37 @@ final class TopKLauncher {
             throw new TensorException("CUDA finds up to " + MOST + " of the largest numbers of a row, not " + k
                     + "; ask for fewer, or use --device cpu");
         }
-        long n = x.dim(-1);
-        long rows = values.size() / k;
-        long from = 0;
-        long fromBytes = 0;
-        for (long count = n; rows > 0; ) {
-            long parts = (count + PART - 1) / PART;
-            long passed = (parts - 1) * k + Math.min(k, count - (parts - 1) * PART);
-            long bytes = CudaPool.sizeClass(Integer.BYTES * rows * passed);
-            long to = parts == 1 ? indices.address() : pool.take(bytes);
-            device.launch(Kernels.named("topk", x.dtype()))
-                    .i64(x.address())
-                    .i64(from)
-                    .i64(rows)
-                    .i64(n)
-                    .i64(count)
-                    .i32(k)
-                    .i64(parts == 1 ? values.address() : 0)
-                    .i64(to)
-                    .run(Kernels.rows(rows * parts), 1, 1, THREADS);
-            if (from != 0) {
-                pool.giveBack(from, fromBytes);
-            }
-            if (parts == 1) {
-                return;
-            }
-            from = to;
-            fromBytes = bytes;
-            count = passed;
+        if (values.size() > 0) {
+            round(x, 0, x.dim(-1), k, values, indices);
         }
+    }
+
+    /** Finds the best of {@code count} candidates in each row, whose places are at {@code from}: 0 for the row itself. */
+    private void round(Tensor x, long from, long count, int k, Tensor values, Tensor indices) {
+        long rows = values.size() / k;
+        long parts = (count + PART - 1) / PART;
+        if (parts == 1) {
+            launch(x, from, rows, count, k, values.address(), indices.address());
+            return;
+        }
+        long passed = (parts - 1) * k + Math.min(k, count - (parts - 1) * PART);
+        try (CudaPool.Scratch places = pool.scratch(Integer.BYTES * rows * passed)) {
+            launch(x, from, rows, count, k, 0, places.address());
+            round(x, places.address(), passed, k, values, indices);
+        }
+    }
+
+    private void launch(Tensor x, long from, long rows, long count, int k, long values, long places) {
+        long parts = (count + PART - 1) / PART;
+        device.launch(Kernels.named("topk", x.dtype()))
+                .i64(x.address())
+                .i64(from)
+                .i64(rows)
+                .i64(x.dim(-1))
+                .i64(count)
+                .i32(k)
+                .i64(values)
+                .i64(places)
+                .run(Kernels.rows(rows * parts), 1, 1, THREADS);
     }
 }

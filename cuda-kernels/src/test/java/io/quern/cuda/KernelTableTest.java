@@ -27,6 +27,7 @@ import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -78,11 +79,16 @@ class KernelTableTest {
 
     /** What would do a product: {@code cublas} or the label of a kernel. */
     private static String choice(CudaBackend backend, DType dtype, int m, int k, int n) {
+        return choice(backend, dtype, m, k, n, false);
+    }
+
+    private static String choice(CudaBackend backend, DType dtype, int m, int k, int n, boolean biased) {
         return Scope.run(() -> {
             Tensor a = Tensor.zeros(CatalogRun.CUDA, dtype, Shape.of(m, k));
             Tensor b = Tensor.zeros(CatalogRun.CUDA, dtype, Shape.of(k, n));
             Tensor c = Tensor.zeros(CatalogRun.CUDA, dtype, Shape.of(m, n));
-            backend.products().pick(MatMulProblem.of(a, b, c), true);
+            Tensor bias = biased ? Tensor.zeros(CatalogRun.CUDA, dtype, Shape.of(n)) : null;
+            backend.products().pick(MatMulProblem.of(a, b, bias, c), true);
             return backend.products().last();
         });
     }
@@ -133,10 +139,10 @@ class KernelTableTest {
         assertEquals(file, tuneThree());
         CudaBackend later = started();
         assertTrue(
-                later.description().contains("a table of 2 classes of products and 1 sizes of blocks"),
+                later.description().contains("a table of 4 classes of products and 1 sizes of blocks"),
                 later.description());
         JsonNode root = JSON.readTree(file.toFile());
-        assertEquals(2, root.get("products").size());
+        assertEquals(4, root.get("products").size());
         for (JsonNode row : root.get("products")) {
             String fastest = row.get("seconds").properties().stream()
                     .min(Comparator.comparingDouble(e -> e.getValue().asDouble()))
@@ -144,13 +150,14 @@ class KernelTableTest {
                     .getKey();
             DType dtype = DType.valueOf(row.get("a").asText());
             // Another shape of the same class.
-            assertEquals(fastest, choice(later, dtype, 56, 32, 16));
+            assertEquals(
+                    fastest, choice(later, dtype, 56, 32, 16, row.get("bias").asBoolean()));
         }
         assertTrue(
                 later.choices().values().stream().allMatch(c -> c.endsWith("(table)")),
                 later.choices().toString());
         assertEquals("the table " + file + " is used", later.table().getFirst());
-        assertEquals(4, later.table().size());
+        assertEquals(6, later.table().size());
     }
 
     /** Whatever was measured: a table that prefers what no rule would take. */
@@ -186,6 +193,45 @@ class KernelTableTest {
         assertTrue(choices.contains("cublas (asked for), mma_any (asked for), tile (table)"), choices);
     }
 
+    /** cuBLAS needs a bias written beforehand, so the fastest kernel may be another one. */
+    @Test
+    void aBiasMakesAClassOfItsOwn() throws IOException {
+        tuneThree();
+        ObjectNode root = (ObjectNode) JSON.readTree(file.toFile());
+        for (JsonNode row : root.get("products")) {
+            ((ObjectNode) row.get("seconds")).put(row.get("bias").asBoolean() ? "tile" : "cublas", 1e-12);
+        }
+        JSON.writeValue(file.toFile(), root);
+        CudaBackend later = started();
+        assertEquals("cublas", choice(later, DType.BF16, 40, 24, 16, false));
+        assertEquals("tile", choice(later, DType.BF16, 40, 24, 16, true));
+        assertTrue(
+                later.choices().containsKey("BF16 nn 64 x 32 x 16, aligned, bias"),
+                later.choices().toString());
+    }
+
+    /** How many threads of the kernel for few rows lie side by side is measured as well. */
+    @Test
+    void theTuneOfFewRowsTriesGroupsOfThreads() {
+        CudaBackend tuning = started();
+        Scope.run(() -> Tape.noGrad(() -> {
+            MatMul op = new MatMul(noise(DType.F32, 1, 48), noise(DType.F32, 48, 80), null);
+            assertEquals(
+                    Set.of("cublas", "gemv", "gemv_2", "gemv_4", "gemv_8", "tile128", "tile"),
+                    tune(tuning, List.of(op)).stream()
+                            .map(Tunable.Timing::variant)
+                            .collect(Collectors.toSet()));
+            MatMul alongK =
+                    new MatMul(noise(DType.F32, 1, 48), noise(DType.F32, 80, 48).transpose(0, 1), null);
+            assertEquals(
+                    Set.of("cublas", "gemv", "tile128", "tile"),
+                    tune(tuning, List.of(alongK)).stream()
+                            .map(Tunable.Timing::variant)
+                            .collect(Collectors.toSet()));
+            return null;
+        }));
+    }
+
     @Test
     void aChoiceThatCannotBeDoneNowGivesWayToTheNextFastest() throws IOException {
         tuneThree();
@@ -203,7 +249,7 @@ class KernelTableTest {
         "card" : "emulated device"     | "card" : "NVIDIA H200"         | it is of another card (card NVIDIA H200, not emulated
         "capability" : "9.0"           | "capability" : "8.0"           | it is of another card (capability 8.0, not 9.0)
         "kernels_sha256" : "           | "kernels_sha256" : "0          | it was measured with other kernels (kernels_sha256 0
-        "quern_cuda_kernels" : 1       | "quern_cuda_kernels" : 2       | it is no table of kernels, or of another version
+        "quern_cuda_kernels" : 2       | "quern_cuda_kernels" : 1       | it is no table of kernels, or of another version
         "layout" : "nn"                | "layout" : "zz"                | it is damaged: 'layout' in {
         "tile" :                       | "tiles" :                      | it is damaged: 'seconds' in {
         "512" :                        | "5120" :                       | it is damaged: 'seconds' in {
@@ -255,7 +301,8 @@ class KernelTableTest {
                             .toFloats()));
             assertEquals(
                     "matmul: mma128 was asked for (--gemm own:mma128) and cannot do F32, 4 x 3 times 3 x 5, nn. gemv,"
-                            + " tile128, tile can: --gemm auto lets them do what it cannot; or use --device cpu",
+                        + " gemv_2, gemv_4, gemv_8, tile128, tile can: --gemm auto lets them do what it cannot; or use"
+                        + " --device cpu",
                     own.getMessage());
             backend.choose("cublas");
             TensorException cublas = assertThrows(

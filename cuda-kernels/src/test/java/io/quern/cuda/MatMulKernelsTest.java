@@ -143,7 +143,7 @@ class MatMulKernelsTest {
     /** Those that run the kernel: CatalogTest has the others. */
     private static List<DType> dtypes(MatMulKernel kernel) {
         return switch (kernel) {
-            case GEMV -> List.of(DType.BF16, DType.F32);
+            case GEMV, GEMV_2, GEMV_4, GEMV_8 -> List.of(DType.BF16, DType.F32);
             case MMA_128, MMA_64, MMA_ANY -> List.of(DType.BF16, DType.F16);
             case TF32_128, TF32_64, TILE_128, TILE -> List.of(DType.F32);
         };
@@ -171,7 +171,7 @@ class MatMulKernelsTest {
             Tensor a = Tensor.zeros(CatalogRun.CUDA, dtype, Shape.of(1, k)).expand(Shape.of(m, k));
             Tensor b = Tensor.zeros(CatalogRun.CUDA, dtype, Shape.of(1, n)).expand(Shape.of(k, n));
             long[] none = {};
-            MatMulProblem p = new MatMulProblem(a, b, m, n, k, 1, new int[0], none, none, k, 1, n, 1);
+            MatMulProblem p = new MatMulProblem(a, b, m, n, k, 1, new int[0], none, none, k, 1, n, 1, false);
             return MatMulKernel.choose(p, 132);
         });
     }
@@ -181,7 +181,9 @@ class MatMulKernelsTest {
         TensorException e =
                 assertThrows(TensorException.class, () -> CatalogRun.backend().choose("own:fast"));
         assertTrue(
-                e.getMessage().contains("gemv, mma128, mma64, mma_any, tf32_128, tf32_64, tile128, tile"),
+                e.getMessage()
+                        .contains("gemv, gemv_2, gemv_4, gemv_8, mma128, mma64, mma_any, tf32_128, tf32_64, tile128,"
+                                + " tile"),
                 e.getMessage());
     }
 }

@@ -233,9 +233,14 @@ public final class CudaDevice {
             // The memory is gone with the context; that must not hide the error which lost it.
             return;
         }
-        graphs.flush();
-        enter();
-        check(JCudaDriver.cuMemFree(RawPointer.device(address)), "freeing device memory");
+        try {
+            graphs.flush();
+        } finally {
+            if (lost == null) {
+                enter();
+                check(JCudaDriver.cuMemFree(RawPointer.device(address)), "freeing device memory");
+            }
+        }
     }
 
     /** Bytes that the device has left. */

@@ -5,7 +5,8 @@
 // of row i, which it keeps in registers. The softmax is online: sums are scaled when a larger score turns up.
 // Backward computes the scores again from the stored logarithm of the sums, in two kernels: a block of queries gives dq, a
 // block of keys gives dk and dv over all queries and all heads that share them; so nothing is added atomically and results
-// are the same in every run. SIDE is 16, and 8 in float64, whose tiles would not fit into 48 KB.
+// are the same in every run. SIDE is 16, and 8 in float64, whose tiles would not fit into 48 KB; a row of scores lies within a
+// warp, so its threads need wait for nobody else.
 #include "common.cuh"
 
 __device__ __forceinline__ float exp_of(float x) { return expf(x); }
@@ -100,14 +101,14 @@ __device__ void attention(Heads a, const T *q, const T *k, const T *v, const int
             score *= (M)a.scale;
         }
         scores[i][lane] = score;
-        __syncthreads();
+        __syncwarp();
         M larger = max;
         for (int j = 0; j < SIDE; j++) {
             larger = Largest::join(scores[i][j], larger);
         }
         M weight = score == -(M)QUERN_INFINITY ? (M)0 : exp_of(score - larger);
         weights[i][lane] = weight;
-        __syncthreads();
+        __syncwarp();
         M shrink = max == -(M)QUERN_INFINITY ? (M)0 : exp_of(max - larger);
         max = larger;
         sum *= shrink;
@@ -198,7 +199,7 @@ __device__ void attention_dq(Heads a, const T *q, const T *k, const T *v, const 
             s = p * (kept<M>(a, row, j0 + lane) * dp - (M)delta[row]);
         }
         ds[i][lane] = s;
-        __syncthreads();
+        __syncwarp();
         for (int j = 0; j < SIDE; j++) {
             for (int e = 0; e < DMAX / SIDE; e++) {
                 if (lane + e * SIDE < a.size) {
@@ -267,7 +268,7 @@ __device__ void attention_dkv(Heads a, const T *q, const T *k, const T *v, const
             }
             ds[j][lane] = s;
             ps[j][lane] = w;
-            __syncthreads();
+            __syncwarp();
             for (int i = 0; i < SIDE; i++) {
                 for (int e = 0; e < DMAX / SIDE; e++) {
                     if (lane + e * SIDE < a.size) {

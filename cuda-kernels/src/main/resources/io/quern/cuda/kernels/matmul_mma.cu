@@ -1,44 +1,19 @@
 // Matrix products in BF16 and F16 on the tensor cores, with sums in float32.
 //
 // A block of 4 warps computes a tile of TILE x TILE, each warp a quarter of it by mma.m16n8k16. Slices of 32 along K go to
-// shared memory by asynchronous copies, STAGES of them under way at a time, so one barrier a slice is enough: the copy that
-// overwrites a stage starts after the barrier that all threads reach when they have used it. Fragments come by ldmatrix,
-// which transposes on the way; so each of the four layouts has a kernel, with the same data in shared memory as in global
-// memory. Chunks of 16 bytes are permuted within their rows so that ldmatrix meets no bank twice.
+// shared memory by asynchronous copies (slices.cuh), STAGES of them under way at a time, so one barrier a slice is enough: the
+// copy that overwrites a stage starts after the barrier that all threads reach when they have used it. Fragments come by
+// ldmatrix, which transposes on the way; so each of the four layouts has a kernel, with the same data in shared memory as in
+// global memory.
 //
 // The copies need rows of whole chunks that are aligned. For other operands, of any strides, the kernels named any load
 // element by element.
-#include "matmul.cuh"
-#include "tensor_core.cuh"
+#include "slices.cuh"
 
 #define DEPTH 32
-#define STAGES 3
-#define WARPS_M 2
-#define WARPS_N 2
-#define THREADS 128
 #define PER_CHUNK 8
 
-// Where chunk c of a row lies: of rows along K, DEPTH long, or of rows across, TILE long.
-template <bool ALONG_K, int TILE>
-__device__ __forceinline__ int chunk_place(int row, int c) {
-    return ALONG_K ? row * (DEPTH / PER_CHUNK) + (c ^ (row >> 1 & 3)) : row * (TILE / PER_CHUNK) + (c ^ (row & 7));
-}
-
-// Starts the copies of a slice: rows first to first + TILE - 1 of an operand [count, k], or of its transpose.
-template <bool ALONG_K, int TILE, class T>
-__device__ __forceinline__ void copy_slice(Chunk *to, const T *x, i64 stride, i64 first, i64 count, i64 k0, i64 k) {
-    for (int e = threadIdx.x; e < TILE * DEPTH / PER_CHUNK; e += THREADS) {
-        int in_row = ALONG_K ? DEPTH / PER_CHUNK : TILE / PER_CHUNK;
-        int row = e / in_row;
-        int c = e % in_row;
-        i64 outer = (ALONG_K ? first : k0) + row;
-        i64 inner = (ALONG_K ? k0 : first) + c * PER_CHUNK;
-        bool in = outer < (ALONG_K ? count : k) && inner < (ALONG_K ? k : count);
-        cp_async(to + chunk_place<ALONG_K, TILE>(row, c), in ? x + outer * stride + inner : x, in ? 16 : 0);
-    }
-}
-
-// The same element by element, for any strides.
+// What copy_slice does with rows along K, but element by element and for any strides.
 template <int TILE, class T>
 __device__ __forceinline__ void load_slice(
         Chunk *to, const T *x, i64 row_stride, i64 k_stride, i64 first, i64 count, i64 k0, i64 k) {
@@ -47,29 +22,27 @@ __device__ __forceinline__ void load_slice(
         int d = k_stride == 1 ? e % DEPTH : e / TILE;
         bool in = first + row < count && k0 + d < k;
         T zero = {0};
-        ((T *)(to + chunk_place<true, TILE>(row, d / PER_CHUNK)))[d % PER_CHUNK] =
+        ((T *)(to + chunk_place<true, TILE, T>(row, d / PER_CHUNK)))[d % PER_CHUNK] =
                 in ? x[(first + row) * row_stride + (k0 + d) * k_stride] : zero;
     }
 }
 
-template <class T, bool A_ALONG_K, bool B_ALONG_K, bool COPIES, int TILE>
-__device__ __forceinline__ void start_slice(
+template <bool A_ALONG_K, bool B_ALONG_K, bool COPIES, int TILE, class T>
+__device__ __forceinline__ void bring_slice(
         const Gemm &g, Chunk *as, Chunk *bs, const T *a, const T *b, TilePlace at, i64 k0) {
-    if (COPIES && k0 < g.k) {
-        copy_slice<A_ALONG_K, TILE>(as, a, A_ALONG_K ? g.a_row : g.a_col, at.row, g.m, k0, g.k);
-        copy_slice<B_ALONG_K, TILE>(bs, b, B_ALONG_K ? g.b_col : g.b_row, at.col, g.n, k0, g.k);
+    if (COPIES) {
+        start_slice<A_ALONG_K, B_ALONG_K, TILE>(g, as, bs, a, b, at, k0);
     } else if (k0 < g.k) {
         load_slice<TILE>(as, a, g.a_row, g.a_col, at.row, g.m, k0, g.k);
         load_slice<TILE>(bs, b, g.b_col, g.b_row, at.col, g.n, k0, g.k);
     }
-    cp_async_commit();
 }
 
 template <class T, bool A_ALONG_K, bool B_ALONG_K, bool COPIES, int TILE>
 __device__ __forceinline__ void matmul_mma(Gemm g, Walk batch, const T *a, const T *b, const T *bias, T *c) {
     enum { SIDE = TILE / 2, TILES_M = SIDE / 16, TILES_N = SIDE / 8 };
-    enum { SLICE = TILE * DEPTH / PER_CHUNK, PITCH = TILE + PER_CHUNK };
-    __shared__ Chunk slices[2 * STAGES][SLICE];
+    enum { PITCH = TILE + PER_CHUNK };
+    __shared__ Chunk slices[2 * STAGES][Slice<TILE>::chunks];
     Place p = place(batch, blockIdx.z);
     a += p.at[0];
     b += p.at[1];
@@ -81,14 +54,14 @@ __device__ __forceinline__ void matmul_mma(Gemm g, Walk batch, const T *a, const
     int warp_n = warp % WARPS_N * SIDE;
     float sum[TILES_M][TILES_N][4] = {};
     for (int s = 0; s < STAGES - 1; s++) {
-        start_slice<T, A_ALONG_K, B_ALONG_K, COPIES, TILE>(g, slices[s], slices[STAGES + s], a, b, at, (i64)s * DEPTH);
+        bring_slice<A_ALONG_K, B_ALONG_K, COPIES, TILE>(g, slices[s], slices[STAGES + s], a, b, at, (i64)s * DEPTH);
     }
     int stage = 0;
     for (i64 k0 = 0; k0 < g.k; k0 += DEPTH) {
         cp_async_wait<1>();
         __syncthreads();
         int next = (stage + STAGES - 1) % STAGES;
-        start_slice<T, A_ALONG_K, B_ALONG_K, COPIES, TILE>(
+        bring_slice<A_ALONG_K, B_ALONG_K, COPIES, TILE>(
                 g, slices[next], slices[STAGES + next], a, b, at, k0 + (STAGES - 1) * DEPTH);
 #pragma unroll
         for (int d = 0; d < DEPTH / PER_CHUNK; d += 2) {
@@ -99,8 +72,8 @@ __device__ __forceinline__ void matmul_mma(Gemm g, Walk batch, const T *a, const
                 int m = warp_m + 16 * i;
                 load_fragments<!A_ALONG_K>(x[i],
                         slices[stage]
-                                + (A_ALONG_K ? chunk_place<true, TILE>(m + lane % 16, d + lane / 16)
-                                             : chunk_place<false, TILE>(d * PER_CHUNK + lane % 8 + lane / 16 * 8,
+                                + (A_ALONG_K ? chunk_place<true, TILE, T>(m + lane % 16, d + lane / 16)
+                                             : chunk_place<false, TILE, T>(d * PER_CHUNK + lane % 8 + lane / 16 * 8,
                                                      m / PER_CHUNK + lane / 8 % 2)));
             }
 #pragma unroll
@@ -108,8 +81,8 @@ __device__ __forceinline__ void matmul_mma(Gemm g, Walk batch, const T *a, const
                 int n = warp_n + 8 * j;
                 load_fragments<!B_ALONG_K>(y + 2 * j,
                         slices[STAGES + stage]
-                                + (B_ALONG_K ? chunk_place<true, TILE>(n + lane % 8 + lane / 16 * 8, d + lane / 8 % 2)
-                                             : chunk_place<false, TILE>(d * PER_CHUNK + lane % 16,
+                                + (B_ALONG_K ? chunk_place<true, TILE, T>(n + lane % 8 + lane / 16 * 8, d + lane / 8 % 2)
+                                             : chunk_place<false, TILE, T>(d * PER_CHUNK + lane % 16,
                                                      n / PER_CHUNK + lane / 16)));
             }
 #pragma unroll

@@ -1,7 +1,8 @@
 // Layer norm and RMS norm over rows of C channels, and their gradients.
 //
 // Forward and dx: a block a row, statistics by a tree over its threads. Gradients of weight and bias: a block takes
-// COLUMNS channels, each summed by LANES threads over every LANES-th row and then in order; no atomics, so deterministic.
+// COLUMNS channels of a stretch of rows, each summed by LANES threads over every LANES-th row and then in order; column_totals
+// of elementwise.cu adds the stretches. No atomics, so deterministic, and enough blocks to fill a card.
 // RMS norm is the same with a mean of 0 that is neither subtracted nor differentiated.
 //
 // A tensor to be added before, as the residual sum of a transformer block is, is read along in each of the three passes, of
@@ -12,8 +13,8 @@
 __device__ __forceinline__ float sqrt_of(float x) { return sqrtf(x); }
 __device__ __forceinline__ double sqrt_of(double x) { return sqrt(x); }
 
-#define COLUMNS 16
-#define LANES 8
+#define COLUMNS 32
+#define LANES 4
 
 // Element j of a row of x, or of the sum with another row.
 template <class T>
@@ -89,19 +90,20 @@ __device__ void norm_grad(
     }
 }
 
-// dWeight = sum over rows of dy * h, dBias = sum over rows of dy; dBias may be null. Overwrites both.
-template <class T, class S>
-__device__ void norm_grad_params(
-        const T *x, const S *mean, const S *rstd, const T *dy, T *d_weight, T *d_bias, i64 rows, i64 c) {
-    typedef typename Math<T>::type M;
+// dWeight = sum over rows of dy * h, dBias = sum over rows of dy, of a stretch of rows, of which blockIdx.y is one; dBias may
+// be null. Overwrites [stretches, c] of both.
+template <class T, class S, class M>
+__device__ void norm_grad_params(const T *x, const S *mean, const S *rstd, const T *dy, M *d_weight, M *d_bias, i64 rows,
+        i64 c, i64 stretch) {
     __shared__ M weights[LANES][COLUMNS];
     __shared__ M biases[LANES][COLUMNS];
     int column = threadIdx.x % COLUMNS;
     int lane = threadIdx.x / COLUMNS;
     i64 j = (i64)blockIdx.x * COLUMNS + column;
+    i64 last = (blockIdx.y + 1) * stretch < rows ? (blockIdx.y + 1) * stretch : rows;
     M w = 0;
     M b = 0;
-    for (i64 r = lane; j < c && r < rows; r += LANES) {
+    for (i64 r = blockIdx.y * stretch + lane; j < c && r < last; r += LANES) {
         M g = load(dy, r * c + j);
         w += g * ((load(x, r * c + j) - (mean ? (M)mean[r] : (M)0)) * (M)rstd[r]);
         b += g;
@@ -114,9 +116,9 @@ __device__ void norm_grad_params(
             w += weights[k][column];
             b += biases[k][column];
         }
-        store(d_weight, j, w);
+        d_weight[blockIdx.y * c + j] = w;
         if (d_bias) {
-            store(d_bias, j, b);
+            d_bias[blockIdx.y * c + j] = b;
         }
     }
 }
@@ -131,8 +133,9 @@ __device__ void norm_grad_params(
         norm_grad(x, weight, mean, rstd, dy, other, dx, rows, c);                                                      \
     }                                                                                                                  \
     extern "C" __global__ void norm_grad_params_##t(const T *x, const Statistics<T>::type *mean,                       \
-            const Statistics<T>::type *rstd, const T *dy, T *d_weight, T *d_bias, i64 rows, i64 c) {                   \
-        norm_grad_params(x, mean, rstd, dy, d_weight, d_bias, rows, c);                                                \
+            const Statistics<T>::type *rstd, const T *dy, Math<T>::type *d_weight, Math<T>::type *d_bias, i64 rows,    \
+            i64 c, i64 stretch) {                                                                                      \
+        norm_grad_params(x, mean, rstd, dy, d_weight, d_bias, rows, c, stretch);                                       \
     }
 
 FOR_FLOATING(NORM)

@@ -40,15 +40,34 @@ __device__ void reduce_any(int kind, Walk kept, Walk reduced, const T *x, T *y, 
     }
 }
 
-// One thread an element of the result, where neighbouring results lie side by side in x: sums of columns.
-template <class T>
-__device__ void reduce_columns(int kind, Walk kept, Walk reduced, const T *x, T *y, i64 outputs, i64 n) {
-    typedef typename Math<T>::type M;
+// Where neighbouring results lie side by side in x, sums of columns: one thread an element of the result and a stretch of
+// what it sums, of which blockIdx.y is one. Overwrites sums [stretches, outputs], or y if there is only one stretch, which a
+// null for sums says.
+template <class T, class M>
+__device__ void reduce_columns(
+        int kind, Walk kept, Walk reduced, const T *x, M *sums, T *y, i64 outputs, i64 n, i64 stretch) {
+    i64 last = (blockIdx.y + 1) * stretch < n ? (blockIdx.y + 1) * stretch : n;
     FOR_EACH(o, outputs) {
         i64 base = place(kept, o).at[0];
         M sum = start<M>(kind);
-        for (i64 i = 0; i < n; i++) {
+        for (i64 i = blockIdx.y * stretch; i < last; i++) {
             sum = join(kind, sum, (M)load(x, base + place(reduced, i).at[0]));
+        }
+        if (sums) {
+            sums[blockIdx.y * outputs + o] = sum;
+        } else {
+            store(y, o, kind == MEAN ? sum / (M)n : sum);
+        }
+    }
+}
+
+// The results from the sums of the stretches.
+template <class T, class M>
+__device__ void reduce_stretches(int kind, const M *sums, T *y, i64 stretches, i64 outputs, i64 n) {
+    FOR_EACH(o, outputs) {
+        M sum = start<M>(kind);
+        for (i64 s = 0; s < stretches; s++) {
+            sum = join(kind, sum, sums[s * outputs + o]);
         }
         store(y, o, kind == MEAN ? sum / (M)n : sum);
     }
@@ -134,9 +153,13 @@ __device__ void softmax_grad(const T *y, const T *dy, T *dx, i64 rows, i64 n, in
     extern "C" __global__ void reduce_##t(int kind, Walk kept, Walk reduced, const T *x, T *y, i64 outputs, i64 n) {   \
         reduce_any(kind, kept, reduced, x, y, outputs, n);                                                             \
     }                                                                                                                  \
-    extern "C" __global__ void reduce_columns_##t(                                                                     \
-            int kind, Walk kept, Walk reduced, const T *x, T *y, i64 outputs, i64 n) {                                 \
-        reduce_columns(kind, kept, reduced, x, y, outputs, n);                                                         \
+    extern "C" __global__ void reduce_columns_##t(int kind, Walk kept, Walk reduced, const T *x, Math<T>::type *sums,  \
+            T *y, i64 outputs, i64 n, i64 stretch) {                                                                   \
+        reduce_columns(kind, kept, reduced, x, sums, y, outputs, n, stretch);                                          \
+    }                                                                                                                  \
+    extern "C" __global__ void reduce_stretches_##t(                                                                   \
+            int kind, const Math<T>::type *sums, T *y, i64 stretches, i64 outputs, i64 n) {                            \
+        reduce_stretches(kind, sums, y, stretches, outputs, n);                                                        \
     }                                                                                                                  \
     extern "C" __global__ void softmax_##t(const T *x, T *y, i64 rows, i64 n, int log) {                               \
         softmax(x, y, rows, n, log);                                                                                   \
