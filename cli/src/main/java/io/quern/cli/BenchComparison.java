@@ -69,8 +69,8 @@ record BenchComparison(double threshold, List<Change> changes, List<String> unma
         for (BenchRow r : after.rows()) {
             if (old.containsKey(r.key())) {
                 List<BenchRow.Rounds> was = old.get(r.key());
-                boolean paced = paced(was) && paced(r.processes());
-                rows.add(new Row(r, relative(was, paced), relative(r.processes(), paced), time(r, was)));
+                Paces paces = Paces.plausible(was, r.processes());
+                rows.add(new Row(r, paces.relative(was), paces.relative(r.processes()), time(r, was)));
             }
         }
         return of(rows, unmatched(old.keySet(), after), threshold);
@@ -131,25 +131,6 @@ record BenchComparison(double threshold, List<Change> changes, List<String> unma
         now.stream().filter(k -> !old.contains(k)).forEach(k -> all.add(k + " is new"));
         old.stream().filter(k -> !now.contains(k)).forEach(k -> all.add(k + " is only in the baseline"));
         return all;
-    }
-
-    private static boolean paced(List<BenchRow.Rounds> processes) {
-        return processes.stream().allMatch(r -> r.compute().length == r.quick().length);
-    }
-
-    /** For each process the logarithm of its time: by each share of the two yardsticks, or as it is. */
-    private static List<double[]> relative(List<BenchRow.Rounds> processes, boolean paced) {
-        return processes.stream()
-                .map(r -> paced
-                        ? Arrays.stream(ProcessTest.SHARES)
-                                .map(s -> median(IntStream.range(0, r.quick().length)
-                                        .mapToDouble(i -> Math.log(r.quick()[i])
-                                                - s * Math.log(r.compute()[i])
-                                                - (1 - s) * Math.log(r.memory()[i]))
-                                        .toArray()))
-                                .toArray()
-                        : new double[] {Math.log(median(r.quick()))})
-                .toList();
     }
 
     /** The median of the rounds' logarithmic ratios. */

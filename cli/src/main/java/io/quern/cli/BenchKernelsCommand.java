@@ -94,6 +94,12 @@ final class BenchKernelsCommand implements Callable<Integer> {
             description = "Measure rows that stdin names, one a line.")
     private boolean worker;
 
+    @Option(
+            names = {"--careful"},
+            hidden = true,
+            description = "As a worker: few rows will be asked for.")
+    private boolean careful;
+
     @Mixin
     private DeviceOptions deviceOptions;
 
@@ -122,7 +128,8 @@ final class BenchKernelsCommand implements Callable<Integer> {
             throw new Errors.UsageException("--save: " + device + " has no table of kernels; add --device cuda");
         }
         List<KernelCases.Case> cases = cases(new KernelCases(device, dtype, quick));
-        try (KernelMeter meter = new KernelMeter(device, deviceOptions.threads(), quick, output)) {
+        boolean few = worker ? careful : KernelMeter.careful(cases.size());
+        try (KernelMeter meter = new KernelMeter(device, deviceOptions.threads(), quick, few, output)) {
             if (worker) {
                 new KernelWorker(meter, cases, output).serve();
                 return Main.OK;

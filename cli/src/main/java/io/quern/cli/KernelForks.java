@@ -10,6 +10,8 @@ import java.util.function.Function;
 final class KernelForks {
     private static final String THIS = "a process of this quern";
 
+    private static final String CAREFUL = "--careful";
+
     private final List<String> self;
     private final List<KernelCases.Case> cases;
     private final long end;
@@ -28,6 +30,14 @@ final class KernelForks {
 
     private boolean late() {
         return System.nanoTime() > end;
+    }
+
+    private static List<String> command(List<String> worker, boolean careful) {
+        List<String> all = new ArrayList<>(worker);
+        if (careful) {
+            all.add(CAREFUL);
+        }
+        return all;
     }
 
     /** All rows, by so many processes one after the other; what the device refuses is left out. */
@@ -63,10 +73,11 @@ final class KernelForks {
     }
 
     private void measure(List<String> keys, Map<String, BenchRow> rows) {
-        try (KernelFork fork = new KernelFork(THIS, self)) {
+        boolean careful = KernelMeter.careful(keys.size());
+        try (KernelFork fork = new KernelFork(THIS, command(self, careful))) {
             Map<String, List<KernelMeter.Round>> rounds = new LinkedHashMap<>();
             keys.forEach(k -> rounds.put(k, new ArrayList<>()));
-            for (int r = 0; r < KernelMeter.ROUNDS; r++) {
+            for (int r = 0; r < KernelMeter.rounds(careful); r++) {
                 for (String key : keys) {
                     KernelMeter.Round one = rounds.containsKey(key) ? fork.measure(key) : null;
                     if (one == null) {
@@ -132,8 +143,9 @@ final class KernelForks {
 
     private void pair(
             List<String> other, List<String> keys, int pair, Map<String, BenchRow> was, Map<String, BenchRow> is) {
-        try (KernelFork a = new KernelFork("the other build", other);
-                KernelFork b = new KernelFork(THIS, self)) {
+        boolean careful = KernelMeter.careful(keys.size());
+        try (KernelFork a = new KernelFork("the other build", command(other, careful));
+                KernelFork b = new KernelFork(THIS, command(self, careful))) {
             if (pair == 0) {
                 output.note("the other build is " + a.version() + ", this one " + b.version());
             }
@@ -143,7 +155,7 @@ final class KernelForks {
                 before.put(k, new ArrayList<>());
                 now.put(k, new ArrayList<>());
             });
-            for (int r = 0; r < KernelMeter.ROUNDS; r++) {
+            for (int r = 0; r < KernelMeter.rounds(careful); r++) {
                 for (String key : keys) {
                     if (before.containsKey(key)) {
                         turn(a, b, key, (r + pair) % 2 == 0, before, now);

@@ -28,8 +28,16 @@ final class KernelMeter implements AutoCloseable {
 
     private static final int LONGEST_WARM_UP = 20;
 
-    /** In every process. */
-    static final int ROUNDS = 7;
+    /** Up to so many rows there is time for more rounds, and for the compiler to have long done what it wants. */
+    private static final int FEW = 20;
+
+    private static final int ROUNDS = 7;
+    private static final int ROUNDS_OF_FEW = 15;
+
+    /** Seconds of warming up: of each of few rows, and of the first of a process, which may begin interpreted. */
+    private static final double CAREFUL = 0.4;
+
+    private static final double FIRST = 1.5;
 
     /**
      * What a round measured of a case: seconds of a call.
@@ -44,16 +52,29 @@ final class KernelMeter implements AutoCloseable {
     private final int threads;
     private final double stretch;
     private final double budget;
+    private final boolean careful;
     private final Output output;
     private final Set<KernelCases.Case> warm = new HashSet<>();
     private Yardstick yardstick;
 
-    KernelMeter(Device device, int threads, boolean quick, Output output) {
+    /** @param careful as {@link #careful} tells */
+    KernelMeter(Device device, int threads, boolean quick, boolean careful, Output output) {
         this.device = device;
         this.threads = threads;
         this.stretch = quick ? 0.02 : 0.25;
         this.budget = quick ? 0.015 : 0.2;
+        this.careful = careful;
         this.output = output;
+    }
+
+    /** Whether there are few enough rows to measure each with care. */
+    static boolean careful(int rows) {
+        return rows <= FEW;
+    }
+
+    /** How many rounds of each row a process measures. */
+    static int rounds(boolean careful) {
+        return careful ? ROUNDS_OF_FEW : ROUNDS;
     }
 
     /** The limits of the device, measured now. */
@@ -103,7 +124,7 @@ final class KernelMeter implements AutoCloseable {
     List<BenchRow> run(List<KernelCases.Case> cases) {
         Map<KernelCases.Case, List<Round>> all = new LinkedHashMap<>();
         cases.forEach(c -> all.put(c, new ArrayList<>()));
-        for (int round = 0; round < ROUNDS; round++) {
+        for (int round = 0; round < rounds(careful); round++) {
             for (KernelCases.Case c : cases) {
                 if (all.containsKey(c)) {
                     try {
@@ -135,13 +156,14 @@ final class KernelMeter implements AutoCloseable {
             return Scope.run(() -> Tape.noGrad(() -> {
                 List<Op> ops = c.ops().get();
                 warmUp(ops, first);
-                Yardstick.Pace before = pace();
+                // A short run of all rows has time for one only.
+                Yardstick.Pace before = careful ? pace() : null;
                 Samples s = run(ops, budget);
                 Yardstick.Pace after = pace();
                 return new Round(
                         s.median(),
                         s.quantile(0.25),
-                        before == null ? null : before.between(after),
+                        before == null ? after : before.between(after),
                         ops.getFirst().flops(),
                         ops.getFirst().bytes());
             }));
@@ -175,9 +197,11 @@ final class KernelMeter implements AutoCloseable {
             run(ops, stretch / 5);
             return;
         }
+        double least = warm.size() == 1 ? FIRST : careful ? CAREFUL : 0;
+        long begin = System.nanoTime();
         double best = Double.POSITIVE_INFINITY;
         int steady = 0;
-        for (int i = 0; i < LONGEST_WARM_UP && steady < 2; i++) {
+        for (int i = 0; i < LONGEST_WARM_UP && steady < 2 || (System.nanoTime() - begin) / 1e9 < least; i++) {
             double now = run(ops, stretch).median();
             steady = now > 0.95 * best ? steady + 1 : 0;
             best = Math.min(best, now);

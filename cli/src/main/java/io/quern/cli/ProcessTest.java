@@ -4,22 +4,18 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Whether the times of some rows changed, given a number for each process that measured them: the logarithm of the median of
- * its rounds, relative to the machine's pace. A t test for two groups of processes, or for pairs of processes that took
- * turns, with two additions.
+ * Whether the times of some rows changed, given a number for each process that measured them: the logarithm of its time,
+ * relative to the machine's pace. A t test for two groups of processes, or for pairs of processes that took turns, with two
+ * additions.
  *
  * <p>A few processes tell little of how much processes differ; the other rows tell it too. So a row's variance is drawn
- * towards the median of all rows' (as in Smyth, "Linear models and empirical Bayes methods for assessing differential expression", 2004), but
- * only upwards: a row that differs more than the others keeps its variance.
+ * towards the median of all rows' (as in Smyth, "Linear models and empirical Bayes methods for assessing differential
+ * expression", 2004), but only upwards: a row that differs more than the others keeps its variance.
  *
- * <p>How far arithmetic and how far memory bounds a row is not known. Each process comes with a number for each of
- * {@link #SHARES}; those shares are plausible by which the processes of a group agree about as well as by the best one. The
- * outcome is the least favourable to a change among them.
+ * <p>There may be several plausible numbers for a process, see {@link Paces}: the outcome is the least favourable to a
+ * change among them.
  */
 final class ProcessTest {
-    /** Of the yardstick for arithmetic in the machine's pace, the rest being memory's. */
-    static final double[] SHARES = {0, 0.25, 0.5, 0.75, 1};
-
     /** Degrees of freedom that the other rows' variance counts for. */
     private static final int BORROWED = 4;
 
@@ -28,29 +24,29 @@ final class ProcessTest {
 
     private static final double UNKNOWN = 0.08;
 
-    private static final double PLAUSIBLE = 1.5;
-
     private ProcessTest() {}
 
     /**
      * The processes of a row.
      *
-     * @param was each with a number a share; null if {@code is} are the differences within pairs
+     * @param was each with the same quantities, of which the first is the best; null if {@code is} are the differences
+     *     within pairs
      * @param is the same, now
      */
     record Sides(List<double[]> was, List<double[]> is) {
-        int shares() {
+        int quantities() {
             return is.getFirst().length;
         }
 
         /** The difference of the means. */
-        double change(int share) {
-            return mean(is, share) - (was == null ? 0 : mean(was, share));
+        double change(int quantity) {
+            return mean(is, quantity) - (was == null ? 0 : mean(was, quantity));
         }
 
-        /** Of a process. */
-        double variance(int share) {
-            return (squares(is, share) + (was == null ? 0 : squares(was, share))) / freedom();
+        /** Of a process; 0 if none was repeated. */
+        double variance(int quantity) {
+            double sum = squares(is, quantity) + (was == null ? 0 : squares(was, quantity));
+            return sum / Math.max(1, freedom());
         }
 
         int freedom() {
@@ -66,12 +62,12 @@ final class ProcessTest {
     /**
      * A change, all logarithms.
      *
-     * @param log by the best of the shares
-     * @param least by the least favourable plausible share to it being slower
-     * @param most the same for faster
-     * @param low end of the interval of 95 %, over all plausible shares
+     * @param log the best guess
+     * @param least the least plausible one
+     * @param most the greatest
+     * @param low end of the interval of 95 %
      * @param high end of that
-     * @param slower the chance of so large a change if nothing had changed, the greatest over the plausible shares
+     * @param slower the chance of so large a change if nothing had changed, the greatest that is plausible
      * @param faster the same for so small a one
      */
     record Outcome(double log, double least, double most, double low, double high, double slower, double faster) {}
@@ -79,36 +75,26 @@ final class ProcessTest {
     static List<Outcome> of(List<Sides> rows) {
         double[] known = rows.stream()
                 .filter(r -> r.freedom() > 0)
-                .mapToDouble(r -> r.variance(best(r)))
+                .mapToDouble(r -> r.variance(0))
                 .toArray();
         double usual = known.length == 0 ? UNKNOWN * UNKNOWN : new Samples(known).median();
         List<Outcome> all = new ArrayList<>();
         for (Sides r : rows) {
-            all.add(outcome(r, Math.max(LEAST * LEAST, usual)));
+            Outcome o = at(r, 0, Math.max(LEAST * LEAST, usual));
+            for (int i = 1; i < r.quantities(); i++) {
+                o = join(o, at(r, i, Math.max(LEAST * LEAST, usual)));
+            }
+            all.add(o);
         }
         return all;
     }
 
-    private static Outcome outcome(Sides row, double usual) {
-        int best = best(row);
-        Outcome o = null;
-        for (int share = 0; share < row.shares(); share++) {
-            double own = row.freedom() == 0 ? 0 : row.variance(share);
-            boolean plausible = row.freedom() == 0 || own <= PLAUSIBLE * row.variance(best) + LEAST * LEAST;
-            if (plausible) {
-                Outcome one = at(row, share, own, usual);
-                o = o == null ? one : join(o, one);
-            }
-        }
-        // Without repeated processes no share is better than another; the middle is as good as any.
-        return new Outcome(row.change(best), o.least, o.most, o.low, o.high, o.slower, o.faster);
-    }
-
-    private static Outcome at(Sides row, int share, double own, double usual) {
+    private static Outcome at(Sides row, int quantity, double usual) {
+        double own = row.variance(quantity);
         int freedom = row.freedom() + BORROWED;
         double variance = Math.max(own, (BORROWED * usual + row.freedom() * own) / freedom);
         double error = Math.sqrt(variance * row.scale());
-        double change = row.change(share);
+        double change = row.change(quantity);
         double reach = error * StudentT.exceeded(0.025, freedom);
         double t = change / error;
         return new Outcome(
@@ -132,25 +118,14 @@ final class ProcessTest {
                 Math.max(a.faster, b.faster));
     }
 
-    /** The share by which the processes agree best. */
-    private static int best(Sides row) {
-        int best = row.shares() / 2;
-        if (row.freedom() > 0) {
-            for (int i = 0; i < row.shares(); i++) {
-                best = row.variance(i) < row.variance(best) ? i : best;
-            }
-        }
-        return best;
+    private static double mean(List<double[]> x, int quantity) {
+        return x.stream().mapToDouble(v -> v[quantity]).average().orElseThrow();
     }
 
-    private static double mean(List<double[]> x, int share) {
-        return x.stream().mapToDouble(v -> v[share]).average().orElseThrow();
-    }
-
-    private static double squares(List<double[]> x, int share) {
-        double mean = mean(x, share);
+    private static double squares(List<double[]> x, int quantity) {
+        double mean = mean(x, quantity);
         return x.stream()
-                .mapToDouble(v -> (v[share] - mean) * (v[share] - mean))
+                .mapToDouble(v -> (v[quantity] - mean) * (v[quantity] - mean))
                 .sum();
     }
 }

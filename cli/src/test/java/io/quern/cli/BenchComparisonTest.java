@@ -118,11 +118,11 @@ class BenchComparisonTest {
     void cleanRepeatsAreQuietOnEveryMachine() {
         for (Machine m : List.of(QUIET, DRIFTING, MODED)) {
             int alarms = 0;
-            for (int repeat = 0; repeat < 100; repeat++) {
+            for (int repeat = 0; repeat < 40; repeat++) {
                 Rng rng = new Rng(repeat);
                 alarms += settled(rng, m, measured(rng, m, BASELINE, -1), -1).ok(false) ? 0 : 1;
             }
-            assertTrue(alarms <= 2, m + ": " + alarms + " false alarms in 100 runs");
+            assertTrue(alarms <= 1, m + ": " + alarms + " false alarms in 40 runs");
         }
     }
 
@@ -200,7 +200,7 @@ class BenchComparisonTest {
                         new double[] {3}))
                 .toList();
         BenchComparison c = BenchComparison.of(List.of(run("op", was)), run("op", machine), THRESHOLD);
-        assertTrue(c.ok(true), c.text().toString());
+        assertTrue(c.ok(false), c.text().toString());
         assertEquals(3, c.overall(), 1e-9);
         List<BenchRow.Rounds> program = List.of(paced(3, 1), paced(3.01, 1), paced(2.99, 1));
         assertFalse(BenchComparison.of(List.of(run("op", was)), run("op", program), THRESHOLD)
