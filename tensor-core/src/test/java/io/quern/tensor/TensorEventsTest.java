@@ -37,7 +37,7 @@ class TensorEventsTest {
         assertEquals("[1, 64] [64, 32] -> [1, 32]", few.getString("shapes"));
         assertEquals(2L * 64 * 32, few.getLong("flops"));
         assertEquals(4L * (64 + 64 * 32 + 32), few.getLong("bytes"));
-        assertEquals("gemv, columns", few.getString("kernel"));
+        assertTrue(few.getString("kernel").startsWith("gemv, columns"));
         assertTrue(few.getDuration().toNanos() > 0);
         RecordedEvent many =
                 of(Recorded.events("Kernel", () -> product(50)), "matmul").getFirst();
@@ -60,7 +60,7 @@ class TensorEventsTest {
         assertEquals(1, of(events, "pack").size(), events.toString());
         RecordedEvent product = of(events, "matmul").getFirst();
         assertEquals("F32 BF16", product.getString("dtype"));
-        assertEquals("gemv, rows", product.getString("kernel"));
+        assertTrue(product.getString("kernel").startsWith("gemv, rows"));
         assertEquals("scalar", of(events, "gelu").getFirst().getString("kernel"));
         assertTrue(of(events, "add").getFirst().getString("kernel").startsWith("vectors of "), events.toString());
     }

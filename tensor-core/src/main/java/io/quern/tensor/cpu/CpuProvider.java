@@ -2,6 +2,7 @@ package io.quern.tensor.cpu;
 
 import io.quern.tensor.Device;
 import io.quern.tensor.TensorException;
+import io.quern.tensor.cpu.x86.MachineCode;
 import io.quern.tensor.spi.Backend;
 import io.quern.tensor.spi.BackendProvider;
 import io.quern.tensor.spi.Finding;
@@ -40,6 +41,11 @@ public final class CpuProvider implements BackendProvider {
                                 "multiply_add",
                                 "no instruction, so kernels are scalar and many times slower",
                                 "use a processor with FMA (x86 since 2013), without -XX:UseAVX=0 or -XX:-UseFMA"));
+        all.add(Finding.of(
+                "machine_code",
+                MachineCode.isUsed()
+                        ? MachineCode.description() + ", for products with few rows; quern.cpu.code=java turns it off"
+                        : MachineCode.description()));
         all.add(Finding.of(
                 "threads", Workers.threads() + "; --threads, QUERN_THREADS or quern.threads sets another number"));
         all.add(Finding.of("dispatch", "by shape and dtype alone, so there is no table; see docs/kernels.md"));

@@ -22,6 +22,15 @@ final class Gemv {
     }
 
     static void run(GemmCall g) {
+        if (GemvMachine.serves(g)) {
+            GemvMachine.run(g);
+        } else {
+            vectors(g);
+        }
+    }
+
+    /** By the Vector API. */
+    static void vectors(GemmCall g) {
         float[] x = GemmScratch.take(Math.multiplyExact(g.m(), g.k()));
         try {
             for (int i = 0; i < g.m(); i++) {

@@ -41,7 +41,9 @@ final class KernelNames {
         boolean alongK = MatMulKernels.row(b) == 1;
         boolean alongN = MatMulKernels.column(b) == 1;
         if (rows <= Gemv.ROWS && a.dim(-1) > 0 && (alongK || alongN)) {
-            return alongK && (!alongN || out.dim(-1) == 1) ? "gemv, rows" : "gemv, columns";
+            boolean rowwise = alongK && (!alongN || out.dim(-1) == 1);
+            return (rowwise ? "gemv, rows" : "gemv, columns")
+                    + (GemvMachine.serves(b.dtype(), rowwise) ? ", machine code" : "");
         }
         return "gemm, " + (MachineCode.isUsed() ? "machine code" : vectors());
     }

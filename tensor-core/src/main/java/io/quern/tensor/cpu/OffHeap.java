@@ -22,6 +22,7 @@ public final class OffHeap {
     // exhausts C2's inlining budget.
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
+    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
     private static final ValueLayout.OfDouble DOUBLE = ValueLayout.JAVA_DOUBLE_UNALIGNED;
 
@@ -105,6 +106,16 @@ public final class OffHeap {
     /** Stores an int at {@code address}. */
     public static void setInt(long address, int value) {
         ALL.set(INT, address, value);
+    }
+
+    /** The long at {@code address}. */
+    public static long getLong(long address) {
+        return ALL.get(LONG, address);
+    }
+
+    /** Stores a long at {@code address}. */
+    public static void setLong(long address, long value) {
+        ALL.set(LONG, address, value);
     }
 
     /** The 16-bit word at {@code address}. */

@@ -3,6 +3,7 @@ package io.quern.tensor.cpu;
 import io.quern.tensor.DType;
 import io.quern.tensor.Device;
 import io.quern.tensor.Tensor;
+import io.quern.tensor.cpu.x86.MachineCode;
 import io.quern.tensor.op.Attention;
 import io.quern.tensor.op.Conv;
 import io.quern.tensor.op.CustomOp;
@@ -158,6 +159,7 @@ final class VectorKernels implements Kernels {
 
     @Override
     public String description() {
-        return "Vector API kernels, " + Lanes.F.vectorBitSize() + " bits, " + Workers.threads() + " threads";
+        return "Vector API kernels, " + Lanes.F.vectorBitSize() + " bits, " + MachineCode.description() + ", "
+                + Workers.threads() + " threads";
     }
 }

@@ -335,9 +335,12 @@ public final class Assembler {
     private void vector(
             VectorOp op, int opcode, int reg, int vvvv, Operand rm, Operand first, Operand second, int immediate) {
         int bits = length(first, second, rm);
-        Vec destination = first instanceof Vec v ? v : null;
-        // of a store, the mask stands at the register that is stored
-        int mask = destination != null ? destination.mask() : second instanceof Vec v ? v.mask() : 0;
+        boolean store = first instanceof Mem; // the mask stands at the register that is stored then
+        Vec destination = first instanceof Vec v ? v : second instanceof Vec v && store ? v : null;
+        int mask = destination == null ? 0 : destination.mask();
+        if (store && destination != null && destination.zeroing()) {
+            throw new IllegalArgumentException(op + " cannot zero lanes of memory");
+        }
         boolean broadcast = rm instanceof Mem m && m.isBroadcast();
         if (broadcast && op.tuple != VectorOp.Tuple.FULL) {
             throw new IllegalArgumentException(op + " cannot broadcast an element of memory");

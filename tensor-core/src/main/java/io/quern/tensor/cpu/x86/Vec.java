@@ -39,7 +39,7 @@ public record Vec(int number, int bits, int mask, boolean zeroing) implements Op
         return ymm(number);
     }
 
-    /** As a destination of which only the lanes in the mask change. */
+    /** As a destination of which only the lanes in the mask change; as a source for memory, the lanes to be stored. */
     public Vec merging(Mask k) {
         return new Vec(number, bits, k.number(), false);
     }

@@ -141,6 +141,7 @@ final class AssemblerCases {
                 memory(op, 256, true);
                 memory(op, 512, true);
             }
+            case VBROADCASTF64X4 -> memory(op, 512, true);
             case VMOVD -> {
                 memory(op, 128, false);
                 stores(op, 128);
@@ -207,7 +208,8 @@ final class AssemblerCases {
                     VPTERNLOGD,
                     VEXTRACTF32X4,
                     VEXTRACTF64X4,
-                    VEXTRACTPS -> true;
+                    VEXTRACTPS,
+                    VPSHUFD -> true;
             default -> op.form == VectorOp.Form.VM;
         };
     }
@@ -289,6 +291,13 @@ final class AssemblerCases {
     private void stores(VectorOp op, int bits) {
         for (int i = 0; i < 5; i++) {
             emit(op, place(), new Vec(7 * turn % 32, bits, 0, false));
+        }
+        if (op == VectorOp.VMOVUPS) {
+            for (int n : new int[] {3, 30}) {
+                Mem m = place();
+                Vec v = new Vec(n, bits, 0, false);
+                add(op + " " + m + "{k6}, " + v, a -> a.op(op, m, v.merging(Mask.k(6))));
+            }
         }
     }
 

@@ -126,6 +126,7 @@ class AssemblerTest {
         assertThrows(IllegalArgumentException.class, () -> a.op(VectorOp.VCVTDQ2PS, v, v, v));
         assertThrows(IllegalArgumentException.class, () -> a.op(VectorOp.VADDPS, m, v, v));
         assertThrows(IllegalArgumentException.class, () -> a.op(VectorOp.VCVTDQ2PS, m, v));
+        assertThrows(IllegalArgumentException.class, () -> a.op(VectorOp.VMOVUPS, m, v.zeroing(Mask.k(1))));
         a.jump(new Label());
         assertThrows(IllegalStateException.class, a::code);
         Label twice = new Label();

@@ -1,0 +1,215 @@
+package io.quern.tensor.cpu;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import io.quern.tensor.DType;
+import io.quern.tensor.cpu.x86.MachineCode;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Products with few rows, by the Vector API and by machine code, whatever this process would choose. */
+class GemvTest {
+    private int before;
+
+    @BeforeEach
+    void remember() {
+        before = Workers.threads();
+    }
+
+    @AfterEach
+    void restore() {
+        Workers.setThreads(before);
+    }
+
+    /** How a product is computed, of which format and layout. */
+    record Way(boolean machine, DType type, boolean alongK) {
+        /** Of W that follows k, as linear layers hold it, or n, as GPT-2 does. */
+        void run(GemmCall g) {
+            if (machine) {
+                GemvMachine.run(g);
+            } else {
+                Gemv.vectors(g);
+            }
+        }
+
+        void assumePresent() {
+            assumeTrue(!machine || MachineCode.isUsed(), "no machine code here: " + MachineCode.description());
+        }
+
+        @Override
+        public String toString() {
+            return (machine ? "machine code, " : "Vector API, ") + type + (alongK ? " [n, k]" : " [k, n]");
+        }
+    }
+
+    static Stream<Way> ways() {
+        return Stream.of(false, true)
+                .flatMap(machine -> Stream.of(DType.values())
+                        .filter(t -> t != DType.F64 && t != DType.I32)
+                        .flatMap(t -> Stream.of(true, false)
+                                .filter(alongK -> alongK || !t.isQuantized())
+                                .map(alongK -> new Way(machine, t, alongK))));
+    }
+
+    @Test
+    void machineCodeServesEveryFormatWhereItIsUsed() {
+        for (Way way : ways().filter(Way::machine).toList()) {
+            try (GemvFixture f = new GemvFixture(way.type, way.alongK, 1, 5, 256)) {
+                assertEquals(MachineCode.isUsed(), GemvMachine.serves(f.call()), way.toString());
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("ways")
+    void allSizes(Way way) {
+        way.assumePresent();
+        int b = way.type.blockSize();
+        int[] ks = b > 1 ? new int[] {b, 2 * b, 5 * b} : new int[] {1, 2, 15, 16, 17, 31, 32, 33, 47, 64, 130};
+        int[] ns = {1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 33, 63, 64, 66, 130};
+        int turn = 0;
+        for (int m = 1; m <= Gemv.ROWS; m++) {
+            for (int n : ns) {
+                int k = ks[turn++ % ks.length];
+                try (GemvFixture f = new GemvFixture(way.type, way.alongK, m, n, k)) {
+                    f.hasBias = turn % 3 != 0;
+                    f.accumulate = turn % 4 == 0;
+                    f.check(way::run);
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("ways")
+    void sizesOfModels(Way way) {
+        way.assumePresent();
+        for (int[] s : new int[][] {{1, 768, 768}, {3, 300, 3072}, {1, 5000, 256}, {6, 129, 1280}}) {
+            try (GemvFixture f = new GemvFixture(way.type, way.alongK, s[0], s[1], s[2])) {
+                f.hasBias = true;
+                f.check(way::run);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("ways")
+    void rowsOfXMayLieAnyhow(Way way) {
+        way.assumePresent();
+        for (int m : new int[] {1, 2, 5}) {
+            try (GemvFixture f = new GemvFixture(way.type, way.alongK, m, 21, 256)) {
+                f.turnX();
+                f.check(way::run);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("ways")
+    void theSameBitsForAnyNumberOfThreads(Way way) {
+        way.assumePresent();
+        for (int m : new int[] {1, 4, 7}) {
+            try (GemvFixture f = new GemvFixture(way.type, way.alongK, m, 403, 1536)) {
+                Workers.setThreads(1);
+                float[] one = f.result(way::run);
+                for (int threads = 2; threads <= 7; threads++) {
+                    Workers.setThreads(threads);
+                    assertArrayEquals(one, f.result(way::run), m + " rows, " + threads + " threads");
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("ways")
+    void theSameBitsForAnyNumberOfRows(Way way) {
+        way.assumePresent();
+        int k = way.type.isQuantized() ? 512 : 517;
+        for (int m = 2; m <= Gemv.ROWS; m++) {
+            try (GemvFixture f = new GemvFixture(way.type, way.alongK, m, 75, k)) {
+                float[] all = f.result(way::run);
+                float[] each = f.result(g -> {
+                    for (int i = 0; i < g.m(); i++) {
+                        way.run(f.row(i));
+                    }
+                });
+                assertArrayEquals(each, all, m + " rows");
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("ways")
+    void nanAndInfinityPropagate(Way way) {
+        way.assumePresent();
+        try (GemvFixture f = new GemvFixture(way.type, way.alongK, 2, 9, 256)) {
+            f.setX(0, 17, Float.NaN);
+            f.setX(1, 255, Float.POSITIVE_INFINITY);
+            float[] y = f.result(way::run);
+            for (int j = 0; j < 9; j++) {
+                assertTrue(Float.isNaN(f.at(y, 0, j)));
+                assertTrue(!Float.isFinite(f.at(y, 1, j)));
+            }
+        }
+    }
+
+    /** Nothing of one call is left to the next: several threads call at once, each for itself. */
+    @ParameterizedTest
+    @MethodSource("ways")
+    void manyCallersAtOnce(Way way) throws InterruptedException {
+        way.assumePresent();
+        Workers.setThreads(2);
+        List<String> wrong = java.util.Collections.synchronizedList(new java.util.ArrayList<>());
+        Thread[] callers = new Thread[4];
+        for (int t = 0; t < callers.length; t++) {
+            int n = 40 + t;
+            callers[t] = Thread.ofPlatform().start(() -> {
+                try (GemvFixture f = new GemvFixture(way.type, way.alongK, 3, n, 512)) {
+                    float[] first = f.result(way::run);
+                    for (int round = 0; round < 20; round++) {
+                        if (!Arrays.equals(first, f.result(way::run))) {
+                            wrong.add("n " + n + ", round " + round);
+                        }
+                    }
+                }
+            });
+        }
+        for (Thread t : callers) {
+            t.join();
+        }
+        assertEquals(List.of(), wrong);
+    }
+
+    /** Every scale in binary16 stands for its number. */
+    @Test
+    void scalesAreWidenedExactly() {
+        assumeTrue(MachineCode.isUsed());
+        Consumer<GemmCall> machine = GemvMachine::run;
+        SplittableRandom random = new SplittableRandom(1);
+        try (GemvFixture f = new GemvFixture(DType.Q8_0, true, 1, 1024, 32)) {
+            f.onlyFirst(); // x is 1, 0, 0, ...
+            for (int round = 0; round < 8; round++) {
+                int from = round * 8192 + random.nextInt(7);
+                for (int j = 0; j < 1024; j++) {
+                    f.setBlock(j, (short) (from + 8 * j), (byte) 1);
+                }
+                float[] y = f.result(machine);
+                for (int j = 0; j < 1024; j++) {
+                    float scale = Float.float16ToFloat((short) (from + 8 * j));
+                    assertEquals(0 + scale, f.at(y, 0, j));
+                }
+            }
+        }
+    }
+}
