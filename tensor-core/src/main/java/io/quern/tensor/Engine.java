@@ -79,6 +79,10 @@ final class Engine {
         if (event != null) {
             event.finish(backend, op, in, out);
         }
+        Recording recording = Recording.current();
+        if (recording != null) {
+            recording.add(backend, op, in, out);
+        }
     }
 
     private static void refuseReadOnly(Update op, List<Tensor> inputs) {
@@ -97,6 +101,10 @@ final class Engine {
         x.checkAlive();
         if (x.dtype().isQuantized()) {
             keepBlocksWhole(op);
+        }
+        Recording recording = Recording.current();
+        if (recording != null) {
+            recording.viewed(x);
         }
         Tensor view = new Tensor(x.buffer(), x.dtype(), op.shape(), offset, strides);
         Tape tape = Tape.recording(op.inputs());
@@ -149,18 +157,27 @@ final class Engine {
     /** Copies from a device into host memory. */
     static void read(Buffer source, long byteOffset, MemorySegment target) {
         TransferEvent event = Jfr.isOn() ? TransferEvent.start() : null;
+        refuseInRecording("numbers are copied to the host");
         source.backend().read(source, byteOffset, target);
         if (event != null) {
             event.finish(source.backend().device(), true, target.byteSize());
         }
     }
 
-    /** Copies from host memory to the start of a buffer. */
-    static void write(MemorySegment source, Buffer target) {
+    /** Copies from host memory. */
+    static void write(MemorySegment source, Buffer target, long byteOffset) {
         TransferEvent event = Jfr.isOn() ? TransferEvent.start() : null;
-        target.backend().write(source, target, 0);
+        refuseInRecording("numbers are copied from the host");
+        target.backend().write(source, target, byteOffset);
         if (event != null) {
             event.finish(target.backend().device(), false, source.byteSize());
+        }
+    }
+
+    private static void refuseInRecording(String what) {
+        Recording recording = Recording.current();
+        if (recording != null) {
+            recording.refuse(what);
         }
     }
 

@@ -28,10 +28,10 @@ import java.util.List;
 public final class Tensor implements AutoCloseable {
     private final Buffer buffer;
     private final DType dtype;
-    private final Shape shape;
-    private final long offset;
-    private final long[] strides;
-    private final boolean packed;
+    private Shape shape;
+    private long offset;
+    private long[] strides;
+    private boolean packed;
     private String label;
     private boolean requiresGrad;
     private Tape.Node node;
@@ -44,6 +44,30 @@ public final class Tensor implements AutoCloseable {
         this.offset = offset;
         this.strides = strides;
         this.packed = Layouts.isPacked(shape, strides);
+    }
+
+    /** Distance from the start of the buffer, in elements. */
+    long offset() {
+        return offset;
+    }
+
+    /**
+     * Makes this handle another region of the same buffer, for the views that follow a {@link Recording}: the one case in
+     * which a handle changes. Strides stay; those of a packed tensor become those of the packed new shape.
+     */
+    void move(Shape newShape, long newOffset) {
+        long[] newStrides = packed && !newShape.equals(shape) ? newShape.strides() : strides;
+        long last = newOffset;
+        for (int i = 0; i < newShape.rank(); i++) {
+            last += (newShape.dim(i) - 1) * newStrides[i];
+        }
+        if (newOffset < 0 || dtype.bytes(last + 1) > buffer.bytes()) {
+            throw new TensorException(describe() + " cannot become " + newShape + " at element " + newOffset
+                    + ": its buffer ends before");
+        }
+        shape = newShape;
+        offset = newOffset;
+        strides = newStrides;
     }
 
     // ---- creation
@@ -107,7 +131,7 @@ public final class Tensor implements AutoCloseable {
                     dtype + " " + shape + " takes " + bytes + " bytes, but there are " + values.byteSize());
         }
         Tensor t = empty(device, dtype, shape);
-        Engine.write(values, t.buffer);
+        Engine.write(values, t.buffer, 0);
         return t;
     }
 
@@ -383,6 +407,25 @@ public final class Tensor implements AutoCloseable {
         }
     }
 
+    /**
+     * Overwrites the first elements, row-major, with packed little-endian host memory, as many as it has. In place.
+     *
+     * @throws TensorException unless the tensor is packed, or if there are more values than elements
+     */
+    public Tensor writeFrom(MemorySegment values) {
+        checkAlive();
+        if (!packed || values.byteSize() > dtype.bytes(shape)) {
+            throw new TensorException("writeFrom: " + describe() + (packed ? "" : ", not packed,") + " cannot take "
+                    + values.byteSize() + " bytes");
+        }
+        if (buffer.isReadOnly()) {
+            throw new TensorException(
+                    "writeFrom: " + describe() + " lies in memory that is read-only; copy() it first");
+        }
+        Engine.write(values, buffer, dtype.bytes(offset));
+        return this;
+    }
+
     /** The same elements on another device, packed; this tensor if it is there already. */
     public Tensor to(Device device) {
         if (device.equals(device())) {
@@ -392,11 +435,11 @@ public final class Tensor implements AutoCloseable {
         if (device.equals(Device.CPU)) {
             readInto(t.data());
         } else if (device().equals(Device.CPU) && packed) {
-            Engine.write(data(), t.buffer);
+            Engine.write(data(), t.buffer, 0);
         } else {
             try (Tensor host = empty(Device.CPU, dtype, shape)) {
                 readInto(host.data());
-                Engine.write(host.data(), t.buffer);
+                Engine.write(host.data(), t.buffer, 0);
             }
         }
         return t;

@@ -85,13 +85,20 @@ public abstract class CausalLanguageModel extends Module {
      * @throws TensorException if the sequences get longer than the context; the cache is then as it was
      */
     public final Tensor lastLogits(Tensor ids, KvCache cache) {
-        return Scope.tidy(() -> Tape.noGrad(() -> {
-            TokenBatch batch = TokenBatch.of(ids).to(device());
-            cache.begin(batch.ids().dim(0), batch.ids().dim(1));
-            Tensor hidden = last(encode(batch, cache, null));
-            cache.end();
-            return project(hidden);
-        }));
+        TokenBatch batch = TokenBatch.of(ids);
+        cache.begin(ids.dim(0), ids.dim(1));
+        Tensor logits = stepLogits(batch, cache);
+        cache.end();
+        return logits;
+    }
+
+    /**
+     * As {@link #lastLogits(Tensor, KvCache)}, in a step of the cache that the caller begins and ends.
+     *
+     * @param batch not padded
+     */
+    public final Tensor stepLogits(TokenBatch batch, KvCache cache) {
+        return Scope.tidy(() -> Tape.noGrad(() -> project(last(encode(batch.to(device()), cache, null)))));
     }
 
     /** The embedding [B, T, C], then the output of each block; the last one is taken after the final norm. */

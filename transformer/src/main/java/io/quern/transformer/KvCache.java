@@ -2,6 +2,7 @@ package io.quern.transformer;
 
 import io.quern.tensor.DType;
 import io.quern.tensor.Device;
+import io.quern.tensor.Recording;
 import io.quern.tensor.Shape;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.TensorException;
@@ -19,7 +20,8 @@ import java.util.Arrays;
  * is continued twice, or a prompt that several sequences continue, is a change of the table ({@link #select}), and no key
  * or value is ever copied: what is written at a position stays there.
  *
- * <p>A step is {@link #begin}, {@link #attend} in every layer, {@link #end}. Not thread-safe.
+ * <p>A step is {@link #begin}, {@link #attend} in every layer, {@link #end}. A step of one token can be recorded and replayed
+ * until {@link #revision} changes. Not thread-safe.
  */
 public final class KvCache implements AutoCloseable {
     private static final int BLOCK = 64;
@@ -41,8 +43,11 @@ public final class KvCache implements AutoCloseable {
     private boolean shared;
 
     private int stepTokens;
-    private int[] stepRowsOnHost = new int[0];
+    private int[] rowsOnHost = new int[0];
+    private MemorySegment rowsOnHostMemory;
+    private Tensor rowsOnDevice;
     private Tensor stepRows;
+    private int revision;
 
     /**
      * An empty cache for one sequence.
@@ -107,6 +112,8 @@ public final class KvCache implements AutoCloseable {
             spare[i] = new int[grown];
         }
         capacity = grown;
+        dropRows();
+        revision++;
     }
 
     private Tensor grow(Tensor old, int grown) {
@@ -122,7 +129,7 @@ public final class KvCache implements AutoCloseable {
     /** Starts a step that adds {@code tokens} tokens to each of {@code sequences} sequences. */
     public void begin(int sequences, int tokens) {
         if (length == 0 && sequences <= rows) {
-            batch = sequences;
+            setBatch(sequences);
         }
         if (sequences != batch) {
             throw new TensorException(
@@ -133,19 +140,33 @@ public final class KvCache implements AutoCloseable {
             Arrays.fill(table[i], length, length + tokens, i);
         }
         stepTokens = tokens;
-        dropStepRows();
+        stepRows = null;
         if (shared) {
-            int s = length + tokens;
-            if (stepRowsOnHost.length < batch * s) {
-                stepRowsOnHost = new int[batch * capacity];
-            }
-            for (int i = 0; i < batch; i++) {
-                System.arraycopy(table[i], 0, stepRowsOnHost, i * s, s);
-            }
-            MemorySegment all = MemorySegment.ofArray(stepRowsOnHost);
-            stepRows = Tensor.from(device, DType.I32, Shape.of(batch, s), all.asSlice(0, 4L * batch * s))
-                    .keep();
+            sendRows(length + tokens);
         }
+    }
+
+    /** Tells the device which row holds each of {@code s} positions. */
+    private void sendRows(int s) {
+        if (rowsOnDevice == null) {
+            rowsOnHost = new int[rows * capacity];
+            rowsOnHostMemory = MemorySegment.ofArray(rowsOnHost);
+            rowsOnDevice =
+                    Tensor.empty(device, DType.I32, Shape.of(rows * capacity)).keep();
+        }
+        for (int i = 0; i < batch; i++) {
+            System.arraycopy(table[i], 0, rowsOnHost, i * s, s);
+        }
+        rowsOnDevice.writeFrom(rowsOnHostMemory.asSlice(0, 4L * batch * s));
+    }
+
+    /** I32 [batch, tokens so far], made in the first layer of a step. */
+    private Tensor stepRows() {
+        if (shared && stepRows == null) {
+            int s = length + stepTokens;
+            stepRows = Recording.growing(rowsOnDevice.narrow(0, 0, batch * s).reshape(batch, s), 1);
+        }
+        return stepRows;
     }
 
     /**
@@ -159,18 +180,20 @@ public final class KvCache implements AutoCloseable {
     public Tensor attend(int layer, Tensor q, Tensor k, Tensor v, Attention.Options options) {
         write(keys[layer], k);
         write(values[layer], v);
-        Tensor allKeys = byTime(keys[layer]).narrow(1, 0, length + stepTokens);
-        Tensor allValues = byTime(values[layer]).narrow(1, 0, length + stepTokens);
-        if (!shared) {
-            allKeys = allKeys.narrow(0, 0, batch);
-            allValues = allValues.narrow(0, 0, batch);
-        }
-        return Tensor.runAll(new Attention.Forward(q, allKeys, allValues, null, stepRows, options))
+        return Tensor.runAll(
+                        new Attention.Forward(q, sofar(keys[layer]), sofar(values[layer]), null, stepRows(), options))
                 .getFirst();
     }
 
+    /** What the sequences attend to. */
+    private Tensor sofar(Tensor all) {
+        Tensor sequences = shared ? byTime(all) : byTime(all).narrow(0, 0, batch);
+        return Recording.growing(sequences.narrow(1, 0, length + stepTokens), 1);
+    }
+
     private void write(Tensor all, Tensor x) {
-        byTime(all).narrow(0, 0, batch).narrow(1, length, stepTokens).assign(x);
+        Recording.sliding(byTime(all).narrow(0, 0, batch).narrow(1, length, stepTokens), 1)
+                .assign(x);
     }
 
     /** The view [rows, capacity, heads, head size] that attention takes. */
@@ -182,7 +205,7 @@ public final class KvCache implements AutoCloseable {
     public void end() {
         length += stepTokens;
         stepTokens = 0;
-        dropStepRows();
+        stepRows = null;
     }
 
     /**
@@ -199,12 +222,30 @@ public final class KvCache implements AutoCloseable {
                 throw new IllegalArgumentException("there is no sequence " + parents[i] + " among " + batch);
             }
             System.arraycopy(table[parents[i]], 0, spare[i], 0, length);
-            shared |= parents[i] != i && length > 0;
+            if (!shared && parents[i] != i && length > 0) {
+                shared = true;
+                revision++;
+            }
         }
         int[][] old = table;
         table = spare;
         spare = old;
-        batch = parents.length;
+        setBatch(parents.length);
+    }
+
+    private void setBatch(int sequences) {
+        if (batch != sequences) {
+            batch = sequences;
+            revision++;
+        }
+    }
+
+    /**
+     * Changes when a step may use other memory or another number of sequences than the one before, so that what was
+     * recorded of it ({@link Recording}) does not fit any more.
+     */
+    public int revision() {
+        return revision;
     }
 
     /** Forgets all tokens from {@code newLength} on; memory stays. */
@@ -213,19 +254,24 @@ public final class KvCache implements AutoCloseable {
             throw new IllegalArgumentException("cannot cut a cache of " + length + " tokens to " + newLength);
         }
         length = newLength;
-        shared &= length > 0;
+        if (shared && length == 0) {
+            shared = false;
+            revision++;
+        }
     }
 
-    private void dropStepRows() {
-        if (stepRows != null) {
-            stepRows.close();
-            stepRows = null;
+    private void dropRows() {
+        if (rowsOnDevice != null) {
+            rowsOnDevice.close();
+            rowsOnDevice = null;
         }
+        stepRows = null;
     }
 
     @Override
     public void close() {
-        dropStepRows();
+        dropRows();
+        revision++;
         for (int i = 0; i < keys.length; i++) {
             if (keys[i] != null) {
                 keys[i].close();

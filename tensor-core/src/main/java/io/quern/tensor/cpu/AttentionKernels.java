@@ -22,6 +22,16 @@ final class AttentionKernels {
             return new Rows(x.address(), x.stride(0), x.stride(1), x.stride(2));
         }
 
+        /** {@code before} if it still tells where x is. */
+        static Rows of(Tensor x, Rows before) {
+            return before.base == x.address()
+                            && before.n == x.stride(0)
+                            && before.t == x.stride(1)
+                            && before.h == x.stride(2)
+                    ? before
+                    : of(x);
+        }
+
         long at(int i, int time, int head) {
             return base + Float.BYTES * (i * n + time * t + head * h);
         }
@@ -55,6 +65,23 @@ final class AttentionKernels {
                     Rows.of(v),
                     keyMask == null ? 0 : keyMask.address(),
                     rows == null ? 0 : rows.address(),
+                    options);
+        }
+
+        /** The same call after its operands have moved, as views of a cache do. */
+        Call moved(Tensor[] in) {
+            return new Call(
+                    batch,
+                    queries,
+                    in[1].dim(1),
+                    heads,
+                    keyHeads,
+                    size,
+                    Rows.of(in[0], q),
+                    Rows.of(in[1], k),
+                    Rows.of(in[2], v),
+                    in[3] == null ? 0 : in[3].address(),
+                    in[4] == null ? 0 : in[4].address(),
                     options);
         }
 
@@ -92,10 +119,19 @@ final class AttentionKernels {
     }
 
     static void forward(Tensor[] in, Tensor[] out, Attention.Options options) {
+        forward(Call.of(in[0], in[1], in[2], in[3], in[4], options), in[1], Rows.of(out[0]), out[1].address());
+    }
+
+    /** As {@link #forward}, to be repeated on operands that grow. */
+    static Runnable prepare(Tensor[] in, Tensor[] out, Attention.Options options) {
         Call c = Call.of(in[0], in[1], in[2], in[3], in[4], options);
-        checkRows(c, in[1]);
         Rows o = Rows.of(out[0]);
         long lse = out[1].address();
+        return () -> forward(c.moved(in), in[1], o, lse);
+    }
+
+    private static void forward(Call c, Tensor keys, Rows o, long lse) {
+        checkRows(c, keys);
         if (c.queries < TILED) {
             AttentionRows.run(c, o, lse);
         } else {

@@ -15,9 +15,13 @@ final class BiasKernels {
 
     /** y = f(x + bias). */
     static void forward(UnaryKind kind, Tensor x, Tensor bias, Tensor y) {
+        prepare(kind, x, bias, y).run();
+    }
+
+    static Runnable prepare(UnaryKind kind, Tensor x, Tensor bias, Tensor y) {
         int c = x.dim(-1);
         long b = bias.address();
-        SoftmaxKernels.forRows(x, (from, to) -> {
+        Workers.RangeTask task = (from, to) -> {
             int step = together(c);
             for (long r = from; r < to; r += step) {
                 int rows = (int) Math.min(step, to - r);
@@ -25,7 +29,8 @@ final class BiasKernels {
                 add(x.address() + 4 * r * c, b, sum, rows, c);
                 UnaryKernels.run(kind, sum, sum, rows * c);
             }
-        });
+        };
+        return () -> SoftmaxKernels.forRows(x, task);
     }
 
     /** dx = f'(x + bias) dy; dBias is the sum of its rows. Overwrites both. */

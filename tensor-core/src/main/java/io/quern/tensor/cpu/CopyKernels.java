@@ -15,6 +15,9 @@ final class CopyKernels {
     /** Bytes that make a task worth handing out: some 10 microseconds of copying. */
     private static final int CHUNK_BYTES = 1 << 18;
 
+    /** Bytes from which on a run is worth a copy of its own. */
+    private static final int LONG_RUN = 32;
+
     /** Side of the blocks of a transpose. */
     private static final int BLOCK = 64;
 
@@ -31,7 +34,29 @@ final class CopyKernels {
             copy(2, words, from.address(), words.strides(), to.address(), words.strides());
             return;
         }
-        copy(to.dtype().bytes(), to.shape(), from.address(), from.strides(), to.address(), to.strides());
+        int bytes = to.dtype().bytes();
+        int last = to.shape().rank() - 1;
+        if (last >= 0
+                && to.size() * bytes <= CHUNK_BYTES
+                && to.dim(last) * bytes >= LONG_RUN
+                && to.stride(last) == 1
+                && from.stride(last) == 1) {
+            rows(bytes, from, from.address(), to, to.address(), 0);
+        } else {
+            copy(bytes, to.shape(), from.address(), from.strides(), to.address(), to.strides());
+        }
+    }
+
+    /** Few long runs, such as the keys and values of a token: one after the other, without any preparations. */
+    private static void rows(int bytes, Tensor from, long fromAt, Tensor to, long toAt, int axis) {
+        int n = to.dim(axis);
+        if (axis == to.shape().rank() - 1) {
+            OffHeap.copy(fromAt, toAt, (long) n * bytes);
+            return;
+        }
+        for (int i = 0; i < n; i++) {
+            rows(bytes, from, fromAt + i * from.stride(axis) * bytes, to, toAt + i * to.stride(axis) * bytes, axis + 1);
+        }
     }
 
     /** Writes a tensor to packed memory at {@code to} as if it had the shape {@code shape}, to which it broadcasts. */
@@ -61,7 +86,7 @@ final class CopyKernels {
         int chunk = CHUNK_BYTES / bytes;
         long f = runs.innerStride(FROM);
         long t = runs.innerStride(TO);
-        if (t == 1 && f == 1 && runs.inner() * bytes >= 32) {
+        if (t == 1 && f == 1 && runs.inner() * bytes >= LONG_RUN) {
             runs.parallel(chunk, (o, n) -> OffHeap.copy(from + o[FROM] * bytes, to + o[TO] * bytes, (long) n * bytes));
             return;
         }

@@ -40,6 +40,11 @@ final class CpuBackend implements Backend {
     }
 
     @Override
+    public Runnable prepare(Op op, Tensor[] in, Tensor[] out, boolean fixed) {
+        return kernels.prepare(op, in, out, fixed);
+    }
+
+    @Override
     public String kernel(Op op, Tensor[] in, Tensor[] out) {
         return kernels.kernel(op, in, out);
     }

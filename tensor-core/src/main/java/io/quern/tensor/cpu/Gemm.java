@@ -137,7 +137,8 @@ public final class Gemm {
                 first.c() + i * cBatch * Float.BYTES);
     }
 
-    private static void run(GemmCall g) {
+    /** Runs a product that was described before, as often as wanted. */
+    static void run(GemmCall g) {
         if (!Fma.inHardware()) {
             GemmReference.run(g);
         } else if (Gemv.serves(g)) {

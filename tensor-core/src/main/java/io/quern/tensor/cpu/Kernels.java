@@ -9,6 +9,11 @@ interface Kernels {
     /** As {@link io.quern.tensor.spi.Backend#run}. */
     void run(Op op, Tensor[] in, Tensor[] out);
 
+    /** As {@link io.quern.tensor.spi.Backend#prepare}. */
+    default Runnable prepare(Op op, Tensor[] in, Tensor[] out, boolean fixed) {
+        return () -> run(op, in, out);
+    }
+
     /** As {@link io.quern.tensor.spi.Backend#kernel}. */
     default String kernel(Op op, Tensor[] in, Tensor[] out) {
         return "";

@@ -30,7 +30,7 @@ final class MatMulKernels {
         int k = a.dim(-1);
         long add = bias == null ? 0 : bias.address();
         if (oneMatrix(a, b, out)) {
-            rows(DType.F32, a, b, add, out);
+            Gemm.run(rows(DType.F32, a, b, add, out));
             return;
         }
         int outer = out.shape().rank() - 2;
@@ -70,7 +70,7 @@ final class MatMulKernels {
                 Tensor wideBias = bias == null ? null : CastKernels.widened(bias);
                 Tensor wideOut = Tensor.empty(Device.CPU, DType.F32, out.shape())) {
             if (out.size() > 0 && oneMatrix(wideA, b, out)) {
-                rows(b.dtype(), wideA, b, wideBias == null ? 0 : wideBias.address(), wideOut);
+                Gemm.run(rows(b.dtype(), wideA, b, wideBias == null ? 0 : wideBias.address(), wideOut));
             } else {
                 try (Tensor wideB = CastKernels.widened(b)) {
                     run(wideA, wideB, wideBias, wideOut);
@@ -88,7 +88,7 @@ final class MatMulKernels {
             return;
         }
         if (oneMatrix(a, b, out)) {
-            rows(b.dtype(), a, b, bias == null ? 0 : bias.address(), out);
+            Gemm.run(rows(b.dtype(), a, b, bias == null ? 0 : bias.address(), out));
         } else if (b.dtype().isQuantized()) {
             try (Tensor wide = CastKernels.widened(b.transpose(0, 1))) { // [N, K]
                 run(a, wide.transpose(0, 1), bias, out);
@@ -117,17 +117,26 @@ final class MatMulKernels {
         return Runs.of(Shape.of(Arrays.copyOf(a.shape().dims(), rank)), Arrays.copyOf(a.strides(), rank));
     }
 
-    private static void rows(DType type, Tensor a, Tensor b, long bias, Tensor out) {
+    /** A product of F32 with a weight [K, N] of any type that is one call of {@link Gemm}; null if it takes more. */
+    static Runnable prepare(Tensor a, Tensor b, Tensor bias, Tensor out) {
+        if (out.size() == 0 || !oneMatrix(a, b, out)) {
+            return null;
+        }
+        GemmCall call = rows(b.dtype(), a, b, bias == null ? 0 : bias.address(), out);
+        return () -> Gemm.run(call);
+    }
+
+    private static GemmCall rows(DType type, Tensor a, Tensor b, long bias, Tensor out) {
         int n = b.dim(-1);
         Runs rows = rowsOf(a);
-        Gemm.weights(
-                type,
+        return new GemmCall(
                 rows.inner(),
                 n,
                 a.dim(-1),
                 a.address(),
                 rows.innerStride(0),
                 column(a),
+                type,
                 b.address(),
                 row(b),
                 column(b),

@@ -20,13 +20,13 @@ final class NormKernels {
         switch (op) {
             case Norm.LayerNorm n -> layerNorm(in[0], in[1], in[2], n.eps(), out[0], out[1], out[2]);
             case Norm.AddLayerNorm n -> {
-                add(in[0], in[1], out[1]);
+                add(in[0], in[1], out[1]).run();
                 layerNorm(out[1], in[2], in[3], n.eps(), out[0], out[2], out[3]);
             }
             case Norm.LayerNormGrad n -> layerNormGrad(in, out);
             case Norm.RmsNorm n -> rmsNorm(in[0], in[1], n.eps(), out[0], out[1]);
             case Norm.AddRmsNorm n -> {
-                add(in[0], in[1], out[1]);
+                add(in[0], in[1], out[1]).run();
                 rmsNorm(out[1], in[2], n.eps(), out[0], out[2]);
             }
             case Norm.RmsNormGrad n -> rmsNormGrad(in, out);
@@ -45,37 +45,74 @@ final class NormKernels {
         }
     }
 
-    private static void add(Tensor a, Tensor b, Tensor sum) {
-        ElementwiseKernels.run(
-                new Elementwise.Binary(Elementwise.BinaryKind.ADD, a, b), new Tensor[] {a, b}, new Tensor[] {sum});
+    /** As {@link #run}, to be repeated; null for what decoding does not use. */
+    static Runnable prepare(Norm op, Tensor[] in, Tensor[] out) {
+        return switch (op) {
+            case Norm.LayerNorm n
+            when in[1] != null && in[2] != null ->
+                layerNorm(in[0], in[1].address(), in[2].address(), n.eps(), out[0], out[1], out[2]);
+            case Norm.AddLayerNorm n
+            when in[2] != null && in[3] != null -> {
+                Runnable add = add(in[0], in[1], out[1]);
+                Runnable norm = layerNorm(out[1], in[2].address(), in[3].address(), n.eps(), out[0], out[2], out[3]);
+                yield () -> {
+                    add.run();
+                    norm.run();
+                };
+            }
+            default -> null;
+        };
+    }
+
+    /** Of packed tensors of one shape. */
+    private static Runnable add(Tensor a, Tensor b, Tensor sum) {
+        long x = a.address();
+        long y = b.address();
+        long z = sum.address();
+        Workers.RangeTask task = (from, to) -> BinaryKernels.run(
+                Elementwise.BinaryKind.ADD, x + 4 * from, y + 4 * from, z + 4 * from, (int) (to - from));
+        return () -> Workers.ranges(sum.size(), ElementwiseKernels.CHUNK, task);
     }
 
     /** Mean, then variance from the deviations, then the result; a row stays in the first-level cache meanwhile. */
     private static void layerNorm(
             Tensor in, Tensor weights, Tensor biases, double eps, Tensor out, Tensor allMeans, Tensor allRstds) {
+        if (weights == null || biases == null) {
+            int c = in.dim(-1);
+            withVector(
+                    weights,
+                    c,
+                    1,
+                    weight -> withVector(
+                            biases,
+                            c,
+                            0,
+                            bias -> layerNorm(in, weight, bias, eps, out, allMeans, allRstds)
+                                    .run()));
+        } else {
+            layerNorm(in, weights.address(), biases.address(), eps, out, allMeans, allRstds)
+                    .run();
+        }
+    }
+
+    private static Runnable layerNorm(
+            Tensor in, long weight, long bias, double eps, Tensor out, Tensor allMeans, Tensor allRstds) {
         int c = in.dim(-1);
         long x = in.address();
         long y = out.address();
         long means = allMeans.address();
         long rstds = allRstds.address();
-        withVector(
-                weights,
-                c,
-                1,
-                weight -> withVector(
-                        biases,
-                        c,
-                        0,
-                        bias -> SoftmaxKernels.forRows(in, (from, to) -> {
-                            for (long r = from; r < to; r++) {
-                                long row = 4 * r * c;
-                                float mean = (float) (RowKernels.sum(x + row, c) / c);
-                                float rstd = (float) (1 / Math.sqrt(RowKernels.squares(x + row, mean, c) / c + eps));
-                                NormRows.layer(x + row, mean, rstd, weight, bias, y + row, c);
-                                OffHeap.setFloat(means + 4 * r, mean);
-                                OffHeap.setFloat(rstds + 4 * r, rstd);
-                            }
-                        })));
+        Workers.RangeTask task = (from, to) -> {
+            for (long r = from; r < to; r++) {
+                long row = 4 * r * c;
+                float mean = (float) (RowKernels.sum(x + row, c) / c);
+                float rstd = (float) (1 / Math.sqrt(RowKernels.squares(x + row, mean, c) / c + eps));
+                NormRows.layer(x + row, mean, rstd, weight, bias, y + row, c);
+                OffHeap.setFloat(means + 4 * r, mean);
+                OffHeap.setFloat(rstds + 4 * r, rstd);
+            }
+        };
+        return () -> SoftmaxKernels.forRows(in, task);
     }
 
     private static void rmsNorm(Tensor in, Tensor weights, double eps, Tensor out, Tensor allRstds) {

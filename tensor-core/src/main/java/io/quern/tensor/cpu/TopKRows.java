@@ -83,14 +83,12 @@ final class TopKRows {
 
     /** Whether any of {@code n} elements is larger than the threshold, or NaN. */
     private static boolean anyAbove(long x, float threshold, int n) {
-        FloatVector none = FloatVector.zero(F);
-        FloatVector found = none;
+        FloatVector most = FloatVector.broadcast(F, Float.NEGATIVE_INFINITY);
         int i = 0;
         for (; i <= n - L; i += L) {
-            found = found.blend(
-                    1f, load(x + 4L * i).compare(VectorOperators.LE, threshold).not());
+            most = most.max(load(x + 4L * i)); // NaN where there is one
         }
-        boolean any = found.reduceLanes(VectorOperators.MAX) > 0;
+        boolean any = !(most.reduceLanes(VectorOperators.MAX) <= threshold);
         for (; i < n; i++) {
             any |= !(OffHeap.getFloat(x + 4L * i) <= threshold);
         }

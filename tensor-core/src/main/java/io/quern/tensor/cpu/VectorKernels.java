@@ -58,6 +58,21 @@ final class VectorKernels implements Kernels {
         }
     }
 
+    /** The operations that a step of decoding is made of keep what their operands amount to; the others just run. */
+    @Override
+    public Runnable prepare(Op op, Tensor[] in, Tensor[] out, boolean fixed) {
+        Runnable prepared = in[0] == null || in[0].dtype() != DType.F32
+                ? null
+                : switch (op) {
+                    case MatMul m when fixed -> MatMulKernels.prepare(in[0], in[1], in[2], out[0]);
+                    case Norm n when fixed -> NormKernels.prepare(n, in, out);
+                    case Elementwise.BiasUnary u when fixed -> BiasKernels.prepare(u.kind(), in[0], in[1], out[0]);
+                    case Attention.Forward a -> AttentionKernels.prepare(in, out, a.options());
+                    default -> null;
+                };
+        return prepared == null ? () -> run(op, in, out) : prepared;
+    }
+
     /** Operations that do arithmetic: in F32, or elsewhere by way of it. */
     private void compute(Op op, Tensor[] in, Tensor[] out) {
         DType dtype = computedIn(in, out);

@@ -147,7 +147,7 @@ public final class Workers {
         final Worker[] workers;
         final AtomicBoolean busy = new AtomicBoolean();
         final long spinNanos;
-        volatile Job job;
+        final Job job = new Job();
         volatile boolean closed;
 
         Pool(int size) {
@@ -176,22 +176,22 @@ public final class Workers {
 
         /** Called by the one thread that holds {@link #busy}. */
         void run(int tasks, IntConsumer body) {
-            Job j = new Job(tasks, body);
+            Throwable failure;
             try {
-                job = j;
+                job.begin(tasks, body);
                 int wanted = Math.min(tasks - 1, workers.length);
                 for (int i = 0; i < wanted; i++) {
                     if (workers[i].parked) {
                         LockSupport.unpark(workers[i].thread);
                     }
                 }
-                j.work();
-                j.await(spinNanos);
+                job.work();
+                job.await(spinNanos);
             } finally {
-                job = null;
+                failure = job.end();
                 busy.set(false);
             }
-            j.rethrow();
+            rethrow(failure);
         }
     }
 
@@ -208,7 +208,7 @@ public final class Workers {
         public void run() {
             long idleSince = System.nanoTime();
             while (!pool.closed) {
-                if (workOnce()) {
+                if (pool.job.work() > 0) {
                     idleSince = System.nanoTime();
                 } else if (System.nanoTime() - idleSince < pool.spinNanos) {
                     Thread.onSpinWait();
@@ -219,96 +219,127 @@ public final class Workers {
             }
         }
 
-        private boolean workOnce() {
-            Job j = pool.job;
-            if (j == null || j.exhausted()) {
-                return false;
-            }
-            j.work();
-            return true;
-        }
-
         private void park() {
-            // Announce first, look again second: a job published in between is either seen here, or its caller sees
+            // Announce first, look again second: work published in between is either seen here, or its caller sees
             // the announcement and unparks.
             parked = true;
-            Job j = pool.job;
-            if (!pool.closed && (j == null || j.exhausted())) {
+            if (!pool.closed && pool.job.exhausted()) {
                 LockSupport.park(pool);
             }
             parked = false;
         }
     }
 
-    /** One call of {@link #parallelFor}. Late workers find {@link #next} past the end and leave it alone. */
+    /**
+     * The call of {@link #parallelFor} that a pool is at; used again for the next one, since a step of decoding makes a
+     * hundred. A worker may be late and look at one call while the next is set up. So {@link #next} holds the number of
+     * the call too: a task is taken by a compare-and-set, which succeeds only if the call is still the one whose fields
+     * were read before.
+     */
     private static final class Job {
-        final int tasks;
-        final IntConsumer body;
-        final Thread caller = Thread.currentThread();
-        final AtomicLong next = new AtomicLong();
-        final AtomicLong ended = new AtomicLong();
-        final AtomicReference<Throwable> failure = new AtomicReference<>();
+        /** Instead of a task's index: no call is going on, and the fields may change. */
+        private static final int NONE = Integer.MAX_VALUE;
 
-        Job(int tasks, IntConsumer body) {
-            this.tasks = tasks;
-            this.body = body;
+        private int tasks;
+        private IntConsumer body;
+        private Thread caller;
+
+        /** Number of the call, and the next task's index in the low half. */
+        private final AtomicLong next = new AtomicLong(NONE);
+
+        private final AtomicLong ended = new AtomicLong();
+        private final AtomicReference<Throwable> failure = new AtomicReference<>();
+
+        /** Publishes a call. */
+        void begin(int count, IntConsumer task) {
+            tasks = count;
+            body = task;
+            caller = Thread.currentThread();
+            ended.set(0);
+            next.set((next.get() >>> 32) + 1 << 32);
+        }
+
+        /** Takes the call back, after its tasks have ended; gives what went wrong in it, or null. */
+        Throwable end() {
+            next.set(next.get() | NONE);
+            body = null;
+            caller = null;
+            return failure.getAndSet(null);
         }
 
         boolean exhausted() {
-            return next.get() >= tasks;
+            int index = (int) next.get();
+            return index == NONE || index >= tasks;
         }
 
-        void work() {
+        /** Runs tasks as long as there are any; gives how many were run or, after a failure, given up. */
+        long work() {
             long mine = 0;
-            for (long i = next.getAndIncrement(); i < tasks; i = next.getAndIncrement()) {
-                mine++;
-                try {
-                    body.accept((int) i);
-                } catch (Throwable t) {
-                    mine += fail(t);
+            int count = 0;
+            Thread waiting = null;
+            while (true) {
+                long at = next.get();
+                int index = (int) at;
+                count = tasks;
+                waiting = caller;
+                IntConsumer task = body;
+                if (index >= count || index == NONE) {
+                    return mine;
                 }
-            }
-            if (mine > 0 && ended.addAndGet(mine) == tasks && Thread.currentThread() != caller) {
-                LockSupport.unpark(caller);
+                if (!next.compareAndSet(at, at + 1)) {
+                    continue;
+                }
+                long done = 1;
+                try {
+                    task.accept(index);
+                } catch (Throwable t) {
+                    done += fail(t, count);
+                }
+                mine += done;
+                if (ended.addAndGet(done) == count && Thread.currentThread() != waiting) {
+                    LockSupport.unpark(waiting);
+                }
             }
         }
 
         /** Records a failure and takes back the tasks not begun yet; returns how many. */
-        private long fail(Throwable t) {
+        private long fail(Throwable t, int count) {
             Throwable first = failure.compareAndExchange(null, t);
             if (first != null && first != t) {
                 first.addSuppressed(t);
             }
-            return Math.max(0, tasks - next.getAndSet(tasks));
+            // This task has not ended, so the call is still the same.
+            long at = next.getAndUpdate(n -> (int) n < count ? n & ~0xFFFFFFFFL | count : n);
+            return Math.max(0, count - (int) at);
         }
 
         void await(long spinNanos) {
-            if (ended.get() == tasks) {
+            int count = tasks;
+            if (ended.get() == count) {
                 return;
             }
             long start = System.nanoTime();
-            while (ended.get() < tasks) {
+            while (ended.get() < count) {
                 if (System.nanoTime() - start < spinNanos) {
                     Thread.onSpinWait();
-                } else if (caller.isInterrupted()) {
+                } else if (Thread.currentThread().isInterrupted()) {
                     Thread.yield(); // park would return at once; the interrupt is for the caller's code, not for us
                 } else {
                     LockSupport.park(this);
                 }
             }
         }
+    }
 
-        void rethrow() {
-            Throwable t = failure.get();
-            if (t instanceof RuntimeException e) {
-                throw e;
-            }
-            if (t instanceof Error e) {
-                throw e;
-            }
-            if (t != null) {
-                throw new TensorException("a kernel task failed: " + t.getMessage(), t); // thrown past the compiler
-            }
+    private static void rethrow(Throwable t) {
+        if (t instanceof RuntimeException e) {
+            throw e;
+        }
+        if (t instanceof Error e) {
+            throw e;
+        }
+        if (t != null) {
+            throw new TensorException("a kernel task failed: " + t.getMessage(), t); // thrown past the compiler
         }
     }
 }

@@ -28,6 +28,17 @@ public interface Backend {
     void run(Op op, Tensor[] in, Tensor[] out);
 
     /**
+     * {@link #run} on these operands, to be called over and over, by one thread at a time: a device may work out now what
+     * {@code run} works out each time. The tensors keep their memory.
+     *
+     * @param fixed whether the tensors stay as they are; otherwise an operand is a view that is longer or elsewhere in its
+     *     memory at every call ({@link io.quern.tensor.Recording})
+     */
+    default Runnable prepare(Op op, Tensor[] in, Tensor[] out, boolean fixed) {
+        return () -> run(op, in, out);
+    }
+
+    /**
      * Names the kernel for an operation on these operands, for recordings: asked right after {@link #run}, which may also
      * have kept it.
      */

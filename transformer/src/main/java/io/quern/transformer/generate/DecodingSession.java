@@ -20,6 +20,7 @@ final class DecodingSession implements AutoCloseable {
     private final int vocabSize;
     private final boolean logProbabilities;
     private final Shortlist shortlist;
+    private final DecodingStep step;
     private Tensor last;
     private float[] scores = new float[0];
     private boolean complete;
@@ -43,6 +44,7 @@ final class DecodingSession implements AutoCloseable {
         this.vocabSize = model.vocabSize();
         this.logProbabilities = logProbabilities;
         this.shortlist = shortlist;
+        this.step = new DecodingStep(model, cache, this::results);
     }
 
     int vocabSize() {
@@ -62,7 +64,7 @@ final class DecodingSession implements AutoCloseable {
             if (cancellation.isRequested()) {
                 return false;
             }
-            forward(Arrays.copyOfRange(prompt, at, Math.min(prompt.length, at + CHUNK)), 1);
+            prefill(Arrays.copyOfRange(prompt, at, Math.min(prompt.length, at + CHUNK)));
         }
         prefillTokens = prompt.length;
         prefillNanos = System.nanoTime() - start;
@@ -73,25 +75,41 @@ final class DecodingSession implements AutoCloseable {
     void step(int[] parents, int[] tokens) {
         long start = System.nanoTime();
         cache.select(parents);
-        forward(tokens, tokens.length);
+        drop();
+        take(step.run(tokens), tokens.length);
         decodeTokens += tokens.length;
         decodeNanos += System.nanoTime() - start;
     }
 
-    private void forward(int[] tokens, int sequences) {
-        drop(); // before the step, so that its memory is where it was the step before
+    private void prefill(int[] tokens) {
+        drop();
         Scope.run(() -> {
-            Tensor logits = model.lastLogits(Tensor.of(tokens, sequences, tokens.length / sequences), cache);
-            last = (logProbabilities ? logits.logSoftmax() : logits).keep();
-            rows = sequences;
-            complete = false;
-            if (shortlist == null) {
-                readAll();
-            } else {
-                readBest();
-            }
+            List<Tensor> results = results(model.lastLogits(Tensor.of(tokens, 1, tokens.length), cache));
+            take(results, 1);
+            last.keep();
             return null;
         });
+    }
+
+    /** Scores [B, V] of logits; then, if there is a shortlist, the best of them and their tokens. */
+    private List<Tensor> results(Tensor logits) {
+        Tensor all = logProbabilities ? logits.logSoftmax() : logits;
+        if (shortlist == null) {
+            return List.of(all);
+        }
+        List<Tensor> top = all.topK(shortlist.size());
+        return List.of(all, top.get(0), top.get(1));
+    }
+
+    private void take(List<Tensor> results, int sequences) {
+        last = results.get(0);
+        rows = sequences;
+        complete = false;
+        if (shortlist == null) {
+            readAll();
+        } else {
+            readBest(results.get(1), results.get(2));
+        }
     }
 
     private void readAll() {
@@ -101,18 +119,16 @@ final class DecodingSession implements AutoCloseable {
         }
         last.readInto(MemorySegment.ofArray(scores).asSlice(0, 4L * size));
         complete = true;
-        drop();
     }
 
-    private void readBest() {
+    private void readBest(Tensor topScores, Tensor topTokens) {
         int size = Math.multiplyExact(rows, shortlist.size());
         if (best.length < size) {
             best = new float[size];
             bestTokens = new int[size];
         }
-        List<Tensor> top = last.topK(shortlist.size());
-        top.get(0).readInto(MemorySegment.ofArray(best).asSlice(0, 4L * size));
-        top.get(1).readInto(MemorySegment.ofArray(bestTokens).asSlice(0, 4L * size));
+        topScores.readInto(MemorySegment.ofArray(best).asSlice(0, 4L * size));
+        topTokens.readInto(MemorySegment.ofArray(bestTokens).asSlice(0, 4L * size));
     }
 
     /** Fills the shortlist with the best scores of what follows sequence {@code row}. */
@@ -154,6 +170,7 @@ final class DecodingSession implements AutoCloseable {
     @Override
     public void close() {
         drop();
+        step.close();
         cache.close();
     }
 }

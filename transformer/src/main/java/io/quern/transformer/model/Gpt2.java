@@ -11,6 +11,7 @@ import io.quern.nn.Recompute;
 import io.quern.nn.TrainingMode;
 import io.quern.tensor.DType;
 import io.quern.tensor.Device;
+import io.quern.tensor.Recording;
 import io.quern.tensor.Scope;
 import io.quern.tensor.Shape;
 import io.quern.tensor.Tensor;
@@ -61,12 +62,14 @@ public final class Gpt2 extends CausalLanguageModel {
         }
         Tensor positions = batch.positions() != null
                 ? wpe.forward(batch.positions())
-                : wpe.weight()
-                        .value()
-                        .narrow(
-                                0,
-                                cache == null ? 0 : cache.length(),
-                                batch.ids().dim(1));
+                : Recording.sliding(
+                        wpe.weight()
+                                .value()
+                                .narrow(
+                                        0,
+                                        cache == null ? 0 : cache.length(),
+                                        batch.ids().dim(1)),
+                        0);
         Tensor tokens = wte.forward(batch.ids()).cast(positions.dtype()); // the table may be of fewer bits
         Tensor x = dropout.forward(tokens.add(positions)); // [B, T, C]
         Tensor added = null; // x + added is what passes between blocks: the next norm adds them on its way
