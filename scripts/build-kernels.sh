@@ -10,12 +10,26 @@ trap 'rm -rf "$out"' EXIT
 
 for source in *.cu; do
   name=${source%.cu}
-  # 7.0 is the first version with all that sm_80 has; drivers refuse PTX that is newer than they are. Comments go, as they
-  # change with every build of the compiler.
-  nvcc -ptx -arch=compute_80 -O3 "$source" -o "$out/$name.ptx"
-  sed -i -e 's/^\.version .*/.version 7.0/' -e '/^\/\//d' -e '/^$/d' "$out/$name.ptx"
+  # 7.0 is the first version with all that sm_80 has, and 8.0 that with what sm_90a has; drivers refuse PTX that is newer
+  # than they are. Comments go, as they change with every build of the compiler.
+  arch=80
+  version=7.0
+  if grep -q '^#include "hopper.cuh"' "$source"; then
+    arch=90a
+    version=8.0
+  fi
+  nvcc -ptx -arch=compute_$arch -O3 "$source" -o "$out/$name.ptx"
+  sed -i -e "s/^\.version .*/.version $version/" -e '/^\/\//d' -e '/^$/d' "$out/$name.ptx"
   if command -v ptxas >/dev/null; then
-    ptxas -arch=sm_80 "$out/$name.ptx" -o "$out/$name.cubin" && rm "$out/$name.cubin"
+    # It only tells in its notes that it makes products of warp groups wait for one another.
+    ptxas -v -arch=sm_$arch "$out/$name.ptx" -o "$out/$name.cubin" >"$out/notes.txt" 2>&1 || {
+      cat "$out/notes.txt"
+      exit 1
+    }
+    if grep serialized "$out/notes.txt"; then
+      exit 1
+    fi
+    rm "$out/$name.cubin" "$out/notes.txt"
   fi
   echo "$name $(sed -n 's/.*\.entry \([a-z0-9_]*\).*/\1/p' "$out/$name.ptx" | LC_ALL=C sort | tr '\n' ' ' | sed 's/ $//')" \
     >>"$out/kernels.index"

@@ -59,7 +59,11 @@ final class CudaBackend implements Backend, Tunable {
         this.reduce = new ReduceLauncher(device, pool);
         this.choices = new KernelChoices(device, KernelTableFile.of(device, device.kernelsHash()));
         this.chooser = new ProductChooser(
-                device.multiprocessors(), device.hasCublas(), Boolean.getBoolean("quern.cuda.tf32"), choices.table());
+                device.multiprocessors(),
+                device.hasCublas(),
+                Boolean.getBoolean("quern.cuda.tf32"),
+                device.isHopper() && !"off".equals(System.getProperty(ProductChooser.HOPPER_SWITCH)),
+                choices.table());
         chooser.choose(usualProducts());
         this.tuner = new KernelTuner(device, chooser, choices);
         this.matmul = new MatMulLauncher(device, chooser);

@@ -31,8 +31,11 @@ final class KernelTuner {
     private static final int MOST_CALLS = 1000;
     private static final int[] THREADS = {64, 128, 256, 512};
 
-    /** Rows of the result that are compared: the last ones, where tiles are cut off. */
-    private static final int COMPARED = 64;
+    /** Numbers of a piece of rows that are compared at a time. */
+    private static final long COMPARED = 1 << 20;
+
+    /** How much more than the usual difference the largest may be: roundings of large sums are larger. */
+    private static final double LARGEST = 8;
 
     private final CudaDevice device;
     private final ProductChooser chooser;
@@ -114,7 +117,7 @@ final class KernelTuner {
             chooser.choose(ProductChooser.Choice.OWN, MatMulKernel.TILE);
             Tensor want = Tensor.runAll(op).getFirst();
             variant.take();
-            return difference(lastRows(want), lastRows(Tensor.runAll(op).getFirst()));
+            return difference(want, Tensor.runAll(op).getFirst());
         });
         boolean well = off <= tolerance(op);
         if (!well) {
@@ -127,16 +130,31 @@ final class KernelTuner {
         return well;
     }
 
-    private static Tensor lastRows(Tensor t) {
-        int rows = Math.min(COMPARED, t.dim(-2));
-        return t.narrow(-2, t.dim(-2) - rows, rows).cast(DType.F32);
+    /**
+     * Norm of the difference over the norm of what is wanted, or an eighth of the largest difference over the usual size of
+     * what is wanted if that is more; the largest of all pieces, and NaN if a number is.
+     */
+    private static double difference(Tensor want, Tensor got) {
+        int rows = want.dim(-2);
+        int step = Math.clamp(COMPARED / Math.max(1, want.size() / rows), 1, rows);
+        double worst = 0;
+        for (int first = 0; first < rows; first += step) {
+            int from = first;
+            int count = Math.min(step, rows - first);
+            worst = Math.max(worst, Scope.run(() -> {
+                Tensor w = want.narrow(-2, from, count).cast(DType.F32);
+                Tensor off = w.sub(got.narrow(-2, from, count).cast(DType.F32));
+                double norm = norm(w);
+                double largest = off.abs().max().item() * Math.sqrt(off.size()) / LARGEST;
+                double difference = Math.max(norm(off), largest);
+                return norm == 0 ? difference : difference / norm;
+            }));
+        }
+        return worst;
     }
 
-    /** Norm of the difference over the norm of what is wanted. */
-    private static double difference(Tensor want, Tensor got) {
-        double norm = Tensor.run(new Reduce.SquaredNorm(List.of(want))).item();
-        double off = Tensor.run(new Reduce.SquaredNorm(List.of(want.sub(got)))).item();
-        return norm == 0 ? Math.sqrt(off) : Math.sqrt(off / norm);
+    private static double norm(Tensor t) {
+        return Math.sqrt(Tensor.run(new Reduce.SquaredNorm(List.of(t))).item());
     }
 
     /** Sums in another order differ by some roundings; TF32 has 10 bits. */

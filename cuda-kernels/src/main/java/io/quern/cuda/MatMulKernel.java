@@ -16,6 +16,10 @@ enum MatMulKernel {
     MMA_128("mma128", 128),
     /** Tensor cores, tiles of 64 x 64: for products with too few large ones to fill the card. */
     MMA_64("mma64", 64),
+    /** Tensor cores of Hopper by warp groups, tiles of 128 x 256; taken only by a table of measurements, or by name. */
+    WGMMA_256("wgmma256", 256),
+    /** The same with tiles of 128 x 128. */
+    WGMMA_128("wgmma128", 128),
     /** Tensor cores for operands without aligned rows. */
     MMA_ANY("mma_any", 64),
     /** F32 rounded to TF32, where that is allowed: tensor cores, tiles of 128 x 128. */
@@ -29,6 +33,9 @@ enum MatMulKernel {
 
     /** Rows up to which reading b is all there is to do. */
     private static final int FEW_ROWS = 8;
+
+    /** Rows of a tile of those for Hopper. */
+    static final int WGMMA_ROWS = 128;
 
     private static boolean tf32 = Boolean.getBoolean("quern.cuda.tf32");
 
@@ -65,7 +72,12 @@ enum MatMulKernel {
         tf32 = allow;
     }
 
-    /** Side of a block's tile, or 0. */
+    /** Whether it runs on cards of compute capability 9.0 alone. */
+    boolean isForHopper() {
+        return this == WGMMA_256 || this == WGMMA_128;
+    }
+
+    /** Side of a block's tile, or 0; of those for Hopper, its columns. */
     int side() {
         return side;
     }
@@ -75,7 +87,7 @@ enum MatMulKernel {
         return groups;
     }
 
-    /** Whether the kernel can do a product, fast or not. */
+    /** Whether the kernel can do a product on a card that it runs on, fast or not. */
     boolean takes(MatMulProblem p) {
         DType a = p.a().dtype();
         boolean half = p.sameDtypes() && (a == DType.BF16 || a == DType.F16);
@@ -84,6 +96,10 @@ enum MatMulKernel {
                 p.m() <= FEW_ROWS && p.batch() == 1 && p.k() > 0 && a != DType.F64 && (p.bRow() == 1 || p.bCol() == 1);
             case GEMV_2, GEMV_4, GEMV_8 -> GEMV.takes(p) && !p.bAlongK() && p.bRow() != 1;
             case MMA_128, MMA_64 -> half && p.k() > 0 && p.aInPieces(8) && p.bInPieces(8);
+            case WGMMA_256, WGMMA_128 -> {
+                BoxedProblem boxed = half ? BoxedProblem.of(p) : null;
+                yield boxed != null && boxed.tiles(WGMMA_ROWS, side) > 0;
+            }
             case MMA_ANY -> half;
             case TF32_128, TF32_64 ->
                 tf32 && a == DType.F32 && p.sameDtypes() && p.k() > 0 && p.aInPieces(4) && p.bInPieces(4);

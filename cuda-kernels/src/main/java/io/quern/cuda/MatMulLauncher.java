@@ -2,6 +2,7 @@ package io.quern.cuda;
 
 import io.quern.cuda.driver.Cublas;
 import io.quern.cuda.driver.CudaDevice;
+import io.quern.cuda.driver.TensorMaps;
 import io.quern.tensor.DType;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.TensorException;
@@ -15,6 +16,12 @@ import java.util.Set;
 final class MatMulLauncher {
     private static final int MOST_BATCHES = 65535;
     private static final int MMA_THREADS = 128;
+
+    /** THREADS of {@code matmul_wgmma.cu}, and what its {@code Shared} takes: stages, rows of results, mbarriers. */
+    private static final int WGMMA_THREADS = 384;
+
+    private static final int WGMMA_256_SHARED = 4 * (16384 + 32768) + 8 * 16 * 72 * 2 + 2 * 4 * 8;
+    private static final int WGMMA_128_SHARED = 6 * (16384 + 16384) + 8 * 16 * 72 * 2 + 2 * 6 * 8;
 
     /** WARPS, MOST_GROUPS of {@code gemv.cu}. */
     private static final int GEMV_WARPS = 8;
@@ -56,6 +63,7 @@ final class MatMulLauncher {
         switch (own) {
             case GEMV, GEMV_2, GEMV_4, GEMV_8 -> gemv(p, own.groups(), bias, c);
             case MMA_128, MMA_64, MMA_ANY -> mma("mma", own, p, bias, c);
+            case WGMMA_256, WGMMA_128 -> wgmma(own, p, bias, c);
             case TF32_128, TF32_64 -> mma("tf32", own, p, bias, c);
             case TILE_128 -> tile128(p, bias, c);
             case TILE -> tile(p, bias, c);
@@ -108,6 +116,24 @@ final class MatMulLauncher {
                 .i64(Kernels.address(bias))
                 .i64(c.address())
                 .run(p.tiles(kernel.side()) / p.batch(), 1, p.batch(), MMA_THREADS);
+    }
+
+    private void wgmma(MatMulKernel kernel, MatMulProblem p, Tensor bias, Tensor c) {
+        BoxedProblem boxed = BoxedProblem.of(p);
+        int side = kernel.side();
+        long tiles = boxed.tiles(MatMulKernel.WGMMA_ROWS, side);
+        TensorMaps maps = device.tensorMaps();
+        // A box has the rows of a tile, or 64 of K.
+        long[] a = boxed.a().map(maps, boxed.counts(), p.aAlongK() ? MatMulKernel.WGMMA_ROWS : TensorMaps.BOX_ROW);
+        long[] b = boxed.b().map(maps, boxed.counts(), p.bAlongK() ? side : TensorMaps.BOX_ROW);
+        device.launch("matmul_wgmma_" + p.layout() + "_" + side + "_" + p.dtypes())
+                .struct(boxed.members())
+                .struct(a)
+                .struct(b)
+                .i64(Kernels.address(bias))
+                .i64(c.address())
+                .shared(side == 256 ? WGMMA_256_SHARED : WGMMA_128_SHARED)
+                .run(Math.min(tiles, device.multiprocessors()), 1, 1, WGMMA_THREADS);
     }
 
     /** @param wanted groups of {@code gemv_columns}, or 0 for as many as leave enough blocks for the card */

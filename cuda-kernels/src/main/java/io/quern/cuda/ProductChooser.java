@@ -23,6 +23,9 @@ final class ProductChooser {
     /** Rows up to which our own kernels are taken although cuBLAS is there: they add the bias in the same launch. */
     static final int FEW_ROWS = 4;
 
+    /** The property that, when {@code off}, keeps products from the kernels for Hopper. */
+    static final String HOPPER_SWITCH = "quern.cuda.wgmma";
+
     /** What may do a product. */
     enum Choice {
         AUTO,
@@ -35,6 +38,7 @@ final class ProductChooser {
     private final int multiprocessors;
     private final boolean hasCublas;
     private final boolean tf32;
+    private final boolean hopper;
     private final KernelTable table;
     private final Set<Taken> taken = new HashSet<>();
     private Choice choice = Choice.AUTO;
@@ -48,10 +52,12 @@ final class ProductChooser {
     private Map<ProductClass, Set<String>> met;
     private String last = "none";
 
-    ProductChooser(int multiprocessors, boolean hasCublas, boolean tf32, KernelTable table) {
+    /** @param hopper whether kernels for Hopper alone may be taken */
+    ProductChooser(int multiprocessors, boolean hasCublas, boolean tf32, boolean hopper, KernelTable table) {
         this.multiprocessors = multiprocessors;
         this.hasCublas = hasCublas;
         this.tf32 = tf32;
+        this.hopper = hopper;
         this.table = table;
     }
 
@@ -119,6 +125,11 @@ final class ProductChooser {
         return hasCublas;
     }
 
+    /** Whether kernels for Hopper alone may be taken. */
+    boolean hopper() {
+        return hopper;
+    }
+
     /** Whether cuBLAS could be taken, so that its operands are worth preparing. */
     boolean mayTakeCublas() {
         return hasCublas && choice != Choice.OWN;
@@ -145,7 +156,7 @@ final class ProductChooser {
         } else if (wanted != null || choice == Choice.CUBLAS) {
             kernel = forced(p, cublas);
             why = "asked for";
-        } else if (preferred != null && preferred.takes(p)) {
+        } else if (preferred != null && takes(preferred, p)) {
             kernel = preferred;
             why = "preferred";
         } else {
@@ -171,10 +182,16 @@ final class ProductChooser {
     }
 
     private MatMulKernel forced(MatMulProblem p, boolean cublas) {
-        if (wanted == null ? cublas : wanted.takes(p)) {
+        if (wanted == null ? cublas : takes(wanted, p)) {
             return wanted;
         }
         String name = wanted == null ? "cuBLAS" : wanted.label();
+        if (wanted != null && wanted.isForHopper() && !hopper) {
+            throw new TensorException(
+                    name + " was asked for (--gemm own:" + name + ") and runs only on cards of compute"
+                            + " capability 9.0 with a driver for CUDA 12, and not with -D" + HOPPER_SWITCH + "=off. "
+                            + labels(own(p)) + " can do the product: --gemm auto");
+        }
         throw new TensorException(name + " was asked for (--gemm " + (wanted == null ? "cublas" : "own:" + name)
                 + ") and cannot do " + p.describe() + ". " + labels(own(p))
                 + " can: --gemm auto lets them do what it cannot; or use --device cpu");
@@ -182,14 +199,18 @@ final class ProductChooser {
 
     private boolean can(String name, MatMulProblem p, boolean cublas) {
         MatMulKernel own = MatMulKernel.find(name);
-        return own == null ? cublas && choice != Choice.OWN : own.takes(p);
+        return own == null ? cublas && choice != Choice.OWN : takes(own, p);
     }
 
-    private static List<MatMulKernel> own(MatMulProblem p) {
-        return Arrays.stream(MatMulKernel.values()).filter(k -> k.takes(p)).toList();
+    private boolean takes(MatMulKernel kernel, MatMulProblem p) {
+        return (hopper || !kernel.isForHopper()) && kernel.takes(p);
     }
 
-    private static Set<String> able(MatMulProblem p, boolean cublas) {
+    private List<MatMulKernel> own(MatMulProblem p) {
+        return Arrays.stream(MatMulKernel.values()).filter(k -> takes(k, p)).toList();
+    }
+
+    private Set<String> able(MatMulProblem p, boolean cublas) {
         List<String> all =
                 new ArrayList<>(own(p).stream().map(MatMulKernel::label).toList());
         if (cublas) {

@@ -39,8 +39,10 @@ import org.junit.jupiter.api.Test;
  * regular expression, as scripts/check-barriers.sh does.
  */
 class BarrierMutationTest {
-    private static final Pattern SYNCHRONISATION = Pattern.compile(
-            "__syncthreads\\(\\);|__syncwarp\\(\\);|cp_async_wait<(\\d+)>\\(\\);|(?<!void )cp_async_commit\\(\\);");
+    private static final Pattern SYNCHRONISATION =
+            Pattern.compile("__syncthreads\\(\\);|__syncwarp\\(\\);|(cp_async|group)_wait<(\\d+)>\\(\\);|(?<!void"
+                    + " )cp_async_commit\\(\\);|\\b(fence_phased|group_fence|group_commit)\\(\\);"
+                    + "|\\b(wait_phase|arrive|arrive_expecting)\\([^;{]*\\);");
 
     /** A barrier is the same in all dtypes, so one of them is built. */
     private static final Pattern F32_ONLY = Pattern.compile("#define FOR_FLOATING\\(M\\).*");
@@ -64,13 +66,14 @@ class BarrierMutationTest {
                 case "matmul_f32.cu" -> MatMulKernel.TILE_128;
                 case "matmul_mma.cu" -> MatMulKernel.MMA_64;
                 case "matmul_tf32.cu" -> MatMulKernel.TF32_64;
+                case "matmul_wgmma.cu" -> MatMulKernel.WGMMA_128;
                 case "gemv.cu" -> MatMulKernel.GEMV;
                 default -> MatMulKernel.TILE;
             };
         }
 
         DType dtype() {
-            return kernel() == MatMulKernel.MMA_64 ? DType.BF16 : DType.F32;
+            return kernel() == MatMulKernel.MMA_64 || kernel().isForHopper() ? DType.BF16 : DType.F32;
         }
 
         boolean concerns(Op op) {
@@ -83,7 +86,8 @@ class BarrierMutationTest {
                 case "elementwise.cu" -> op instanceof Elementwise.BiasUnaryGrad;
                 case "norm.cu" -> op instanceof Norm;
                 case "loss.cu" -> op instanceof Loss;
-                case "matmul.cu", "matmul_f32.cu", "matmul_mma.cu", "matmul_tf32.cu", "gemv.cu" -> op instanceof MatMul;
+                case "matmul.cu", "matmul_f32.cu", "matmul_mma.cu", "matmul_tf32.cu", "matmul_wgmma.cu", "gemv.cu" ->
+                    op instanceof MatMul;
                 default -> throw new AssertionError("no operations are known for " + source);
             };
         }
@@ -159,8 +163,8 @@ class BarrierMutationTest {
             List<String> replacements = new ArrayList<>(List.of(";"));
             if (m.group().startsWith("__syncthreads")) {
                 replacements.add("__syncwarp();");
-            } else if (m.group(1) != null) {
-                replacements.add("cp_async_wait<" + (Integer.parseInt(m.group(1)) + 1) + ">();");
+            } else if (m.group(2) != null) {
+                replacements.add(m.group(1) + "_wait<" + (Integer.parseInt(m.group(2)) + 1) + ">();");
             }
             for (String family : families(name)) {
                 for (String instead : replacements) {
@@ -178,7 +182,7 @@ class BarrierMutationTest {
             Files.copy(source, work.resolve(source.getFileName()));
         }
         Files.copy(EmulatorBuild.KERNELS.resolve(m.family), work.resolve(m.family));
-        Files.writeString(work.resolve(m.source), m.text);
+        Files.writeString(work.resolve(m.source), m.text.replace("MATMUL_WGMMAS(f16, f16)", ""));
         Path common = work.resolve("common.cuh");
         Files.writeString(
                 common,
@@ -189,7 +193,7 @@ class BarrierMutationTest {
     /** The first failure of a case that runs the changed kernels, or null. */
     private static String failure(Mutant m) {
         CatalogRun.backend().products().choose(ProductChooser.Choice.OWN, m.kernel());
-        List<OpCase> cases = new ArrayList<>(MatMulKernelsTest.cases());
+        List<OpCase> cases = new ArrayList<>(m.kernel().isForHopper() ? WgmmaTest.cases() : MatMulKernelsTest.cases());
         cases.addAll(OpCatalog.all());
         for (OpCase c : cases) {
             if (!c.dtypes().contains(m.dtype())) {

@@ -173,6 +173,20 @@ final class GpuBench {
                 if (!tf32 || backend.products().last().startsWith("tf32")) {
                     report(name, dtype, "own", op, seconds(op), want == null ? null : difference(want, got));
                 }
+                for (MatMulKernel also : List.of(MatMulKernel.WGMMA_256, MatMulKernel.WGMMA_128)) {
+                    backend.products().choose(ProductChooser.Choice.OWN, also);
+                    Tensor other =
+                            backend.products().hopper() ? Tensor.runAll(op).getFirst() : null;
+                    if (other != null && backend.products().last().equals(also.label())) {
+                        report(
+                                name,
+                                dtype,
+                                also.label(),
+                                op,
+                                seconds(op),
+                                difference(want == null ? got : want, other));
+                    }
+                }
             } catch (TensorException e) {
                 failed(name, dtype, e);
             }

@@ -9,6 +9,7 @@ import java.nio.file.Path;
  *
  * <pre>
  * GpuCheck ops|models FILE          tests tagged gpu
+ * GpuCheck wgmma FILE               tests tagged wgmma: kernels for Hopper alone, skipped on other cards
  * GpuCheck memory|gemm|attention FILE   measurements
  * GpuCheck tf32 FILE                the same products with -Dquern.cuda.tf32=true
  * GpuCheck report FILE              what is in the file, as tables
@@ -26,6 +27,7 @@ public final class GpuCheck {
         boolean ok = true;
         switch (part) {
             case "ops" -> ok = GpuTests.run(part, "gpu & !models", results);
+            case "wgmma" -> ok = GpuTests.run(part, "wgmma", results);
             case "models" -> ok = GpuTests.run(part, "gpu & models", results);
             case "memory", "gemm", "tf32", "attention" -> {
                 GpuBench bench = new GpuBench((CudaBackend) new Device("cuda", 0).backend(), part, results);

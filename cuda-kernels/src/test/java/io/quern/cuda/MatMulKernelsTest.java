@@ -24,7 +24,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** Each of our own kernels of matrix products, on all that it takes, against the scalar twins. */
+/**
+ * Each of our own kernels of matrix products, on all that it takes, against the scalar twins; those for Hopper have
+ * {@link WgmmaTest}.
+ */
 @Tag("gpu")
 class MatMulKernelsTest {
     /** M, K, N: more than a tile and odd; whole tiles; whole pieces of 8; few rows. */
@@ -74,7 +77,10 @@ class MatMulKernelsTest {
     }
 
     @ParameterizedTest
-    @EnumSource(MatMulKernel.class)
+    @EnumSource(
+            value = MatMulKernel.class,
+            mode = EnumSource.Mode.EXCLUDE,
+            names = {"WGMMA_256", "WGMMA_128"})
     void agreesWithTheTwins(MatMulKernel kernel) {
         EmulatedSchedule.set("11");
         ProductChooser products = CatalogRun.backend().products();
@@ -144,7 +150,7 @@ class MatMulKernelsTest {
     private static List<DType> dtypes(MatMulKernel kernel) {
         return switch (kernel) {
             case GEMV, GEMV_2, GEMV_4, GEMV_8 -> List.of(DType.BF16, DType.F32);
-            case MMA_128, MMA_64, MMA_ANY -> List.of(DType.BF16, DType.F16);
+            case MMA_128, MMA_64, MMA_ANY, WGMMA_256, WGMMA_128 -> List.of(DType.BF16, DType.F16);
             case TF32_128, TF32_64, TILE_128, TILE -> List.of(DType.F32);
         };
     }
@@ -182,8 +188,8 @@ class MatMulKernelsTest {
                 assertThrows(TensorException.class, () -> CatalogRun.backend().choose("own:fast"));
         assertTrue(
                 e.getMessage()
-                        .contains("gemv, gemv_2, gemv_4, gemv_8, mma128, mma64, mma_any, tf32_128, tf32_64, tile128,"
-                                + " tile"),
+                        .contains("gemv, gemv_2, gemv_4, gemv_8, mma128, mma64, wgmma256, wgmma128, mma_any, tf32_128,"
+                                + " tf32_64, tile128, tile"),
                 e.getMessage());
     }
 }

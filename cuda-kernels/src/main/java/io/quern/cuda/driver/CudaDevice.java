@@ -20,6 +20,7 @@ public final class CudaDevice {
     private static final int DEVICE_MAP = 2;
     private static final int NON_BLOCKING = 1;
     private static final int FAULT_BYTES = 32;
+    private static final int HOPPER = 90;
 
     /** The device whose context is current, in platform threads. */
     private static final ThreadLocal<CudaDevice> CURRENT = new ThreadLocal<>();
@@ -36,6 +37,7 @@ public final class CudaDevice {
     private final KernelModules modules = new KernelModules(this);
     private final BlockSizes blockSizes = new BlockSizes();
     private final LaunchGraphs graphs;
+    private final TensorMaps tensorMaps;
     private final Launch launch;
     private final Driver driver;
     private final AtomicLong entries = new AtomicLong();
@@ -66,6 +68,7 @@ public final class CudaDevice {
         check(JCudaDriver.cuStreamCreate(stream, NON_BLOCKING), "creating a stream");
         graphs = new LaunchGraphs(this, driver.symbols());
         launch = new Launch(this, graphs);
+        tensorMaps = new TensorMaps(driver.symbols());
         staging = new Staging(this);
         Pointer shared = hostMemory(FAULT_BYTES);
         fault = memory(shared, FAULT_BYTES).fill((byte) 0);
@@ -184,6 +187,19 @@ public final class CudaDevice {
     public Launch launch(String kernel) {
         lastKernel = kernel;
         return launch.begin(modules.function(kernel), kernel);
+    }
+
+    /**
+     * Whether kernels for Hopper alone (sm_90a) run: the card is of compute capability 9.0, and the driver can describe tensors
+     * to it.
+     */
+    public boolean isHopper() {
+        return capability == HOPPER && tensorMaps.areThere();
+    }
+
+    /** For parameters of such kernels; the caller holds the monitor. */
+    public TensorMaps tensorMaps() {
+        return tensorMaps;
     }
 
     /** Whether cuBLAS was found. */
