@@ -16,36 +16,47 @@ import java.util.concurrent.atomic.AtomicIntegerArray;
  * Cuts a product into panels for the machine code of {@link GemmTileCode}; {@link GemmDriver} is the same in Java, and its
  * twin: the sums have the same bits.
  *
- * <p>A is taken in boxes of rows by one stretch of k, and B in panels of 32 columns. A thread packs a box for itself, which
- * stays in its second-level cache; then it packs one panel after the other and multiplies all rows of the box with it,
- * while the code fetches the next panel from memory. The box is packed tile by tile together with the first panel, so that
- * its memory too is fetched while there is something to multiply. Nothing is packed twice by one thread, and nothing
- * packed goes from one thread to another.
+ * <p>A thread takes a group of columns of B by one stretch of k, packs it into panels of 32 columns that stay in its
+ * second-level cache, and multiplies one box of A's rows after the other with all of them. Boxes are small, so that the
+ * one at hand stays there too: with larger ones the code waits for the third level. Packed boxes are kept for the next
+ * groups; where reading A as it lies is as fast, it is not packed. While the code multiplies, it fetches from memory what
+ * is packed next: the next panel of B during the first box, then the next box of A. Nothing packed goes from one thread
+ * to another.
  *
- * <p>Tasks are a box's stretch times a few panels, in an order in which each needs only earlier ones: the sums of the
- * stretch before. Where there are few columns, A is read as it lies, without packing.
+ * <p>Each thread takes the next group that nobody has begun, of some thousand rows at most and stretch after stretch.
+ * When there are none, it helps with the boxes of the others' groups, for which it packs the panels once more. A box waits
+ * for its own stretch before.
  */
 final class GemmMachine {
     private static final int KC = GemmKernel.KC;
 
-    /** Most rows of a box: at the longest stretch it takes three quarters of 2 MiB. */
-    private static final int BOX = 36 * ROWS;
+    /** Bytes of a group of packed panels, and of a packed box: together well within a second-level cache of 2 MiB. */
+    private static final int GROUP = 6 * KC * COLUMNS * Float.BYTES;
 
-    private static final int LEAST_BOX = 4 * ROWS;
+    private static final int BOX = 4 * KC * ROWS * Float.BYTES;
 
-    /** Tasks for each thread that a box should give, and panels that it should multiply for having packed it. */
-    private static final int TASKS = 8;
+    /** Bytes of the packed boxes that a thread keeps for the next groups. */
+    private static final int BLOCK = 1 << 22;
 
-    private static final int WORTH = 6;
+    /** Most tiles of a box. */
+    private static final int TILES = 16;
 
-    /** Up to so many panels, packing A costs more than it saves. */
-    private static final int NARROW = Integer.getInteger("g.narrow", 4);
+    /** Boxes of groups for each thread, so that threads end at about the same time. */
+    private static final int SHARES = 4;
 
-    /** Up to so many tiles in a box, packing B does. */
-    private static final int LOW = Integer.getInteger("g.low", 2);
+    /** Up to so many panels for each thread, packing A costs more than it saves. */
+    private static final int NARROW = 3;
 
-    /** Bytes of B that a thread keeps packed where several boxes need it. */
-    private static final long KEPT = 1 << 18;
+    /** Rows of A up to so many bytes apart are as fast to read as packed ones: they lie on few pages. */
+    private static final int NEAR = 384 * Float.BYTES;
+
+    /** Columns of A up to so many bytes apart, likewise. */
+    private static final int DENSE = 128 * Float.BYTES;
+
+    /** Up to so many rows, or elements of B, which the first-level cache holds, packing B costs more than it saves. */
+    private static final int LOW = 2 * ROWS;
+
+    private static final int SMALL = 1 << 13;
 
     /** Below this number of multiplications, waking other threads costs more than they save. */
     private static final long SERIAL = 1 << 18;
@@ -55,17 +66,20 @@ final class GemmMachine {
     private final GemmCall g;
     private final int kc;
     private final int stretches;
+    private final int high; // rows of a box
+    private final int boxes;
+    private final int perBlock; // boxes of a block
+    private final int blocks;
+    private final int panels;
+    private final int wide; // panels of a group
+    private final int groups;
+    private final int items; // groups of stretches of blocks
     private final Left left;
     private final boolean asItIs; // whether panels of B are read where they lie
-    private final int high;
-    private final int boxes;
-    private final int panels;
-    private final int perGroup; // panels of a task
-    private final int groups;
-    private final boolean kept; // whether all of B stays packed
     private final Element element;
-    private final AtomicInteger next = new AtomicInteger();
-    private final AtomicIntegerArray reached; // for each box and group, stretches done; null if there is but one
+    private final AtomicInteger begun = new AtomicInteger();
+    private final AtomicIntegerArray taken; // for each item, boxes that a thread has taken
+    private final AtomicIntegerArray reached; // for each group and box, stretches done; null if there is but one
     private volatile boolean failed;
 
     private GemmMachine(GemmCall g, int threads) {
@@ -73,20 +87,46 @@ final class GemmMachine {
         int parts = Math.ceilDiv(g.k(), KC);
         kc = GemmPack.up(Math.ceilDiv(g.k(), parts), 16);
         stretches = Math.ceilDiv(g.k(), kc);
-        panels = Math.ceilDiv(g.n(), COLUMNS);
-        perGroup = Math.max(1, Math.min(TASKS, panels / (TASKS * threads)));
-        groups = Math.ceilDiv(panels, perGroup);
-        int most = BOX;
-        while (most / 2 >= LEAST_BOX && (long) Math.ceilDiv(g.m(), most) * panels < (long) WORTH * threads) {
-            most /= 2;
-        }
-        high = GemmPack.up(Math.ceilDiv(g.m(), Math.ceilDiv(g.m(), most)), ROWS);
+        int tiles = Math.ceilDiv(g.m(), ROWS);
+        int tile = kc * ROWS * Float.BYTES;
+        high = Math.ceilDiv(tiles, Math.ceilDiv(tiles, Math.clamp(BOX / tile, 1, TILES))) * ROWS;
         boxes = Math.ceilDiv(g.m(), high);
-        left = panels > NARROW ? Left.PACKED : g.aCol() == 1 ? Left.ROWS : g.aRow() == 1 ? Left.COLUMNS : Left.PACKED;
+        perBlock = Math.ceilDiv(boxes, Math.ceilDiv(boxes, Math.max(1, BLOCK / (high / ROWS * tile))));
+        blocks = Math.ceilDiv(boxes, perBlock);
+        panels = Math.ceilDiv(g.n(), COLUMNS);
+        wide = groupSize(threads);
+        groups = Math.ceilDiv(panels, wide);
+        left = left(threads);
         element = GemmCode.element(g.type());
-        asItIs = element == Element.F32 && !g.type().isQuantized() && g.bCol() == 1 && g.m() <= LOW * ROWS;
-        kept = boxes > 1 && (long) panels * COLUMNS * Float.BYTES * kc * stretches <= KEPT;
+        asItIs = element == Element.F32
+                && !g.type().isQuantized()
+                && g.bCol() == 1
+                && (g.m() <= LOW || (long) g.n() * g.k() <= SMALL);
+        items = Math.multiplyExact(Math.multiplyExact(blocks, stretches), groups);
+        taken = new AtomicIntegerArray(items);
         reached = stretches > 1 ? new AtomicIntegerArray(Math.multiplyExact(boxes, groups)) : null;
+    }
+
+    private int groupSize(int threads) {
+        int parts = Math.ceilDiv(panels, Math.max(1, GROUP / (kc * COLUMNS * Float.BYTES)));
+        if (threads > 1 && (long) parts * boxes < (long) SHARES * threads) {
+            parts = Math.min(panels, Math.max(parts, threads));
+        }
+        if (parts % threads != 0 && panels / GemmPack.up(parts, threads) > NARROW) {
+            parts = GemmPack.up(parts, threads); // nobody needs to pack another one's panels again
+        }
+        return Math.ceilDiv(panels, parts);
+    }
+
+    private Left left(int threads) {
+        boolean narrow = panels <= (long) NARROW * Math.min(threads, groups);
+        if (g.aCol() == 1) {
+            return narrow || g.aRow() * Float.BYTES <= NEAR ? Left.ROWS : Left.PACKED;
+        }
+        if (g.aRow() == 1) {
+            return narrow || g.aCol() * Float.BYTES <= DENSE ? Left.COLUMNS : Left.PACKED;
+        }
+        return Left.PACKED;
     }
 
     /** C (+)= A B (+ bias), for sizes that are not 0. */
@@ -101,24 +141,58 @@ final class GemmMachine {
         }
     }
 
-    /** Takes tasks until there are none. */
+    /** Takes items that nobody has begun, then boxes of those that others have. */
     private void work() {
-        int tasks = Math.multiplyExact(Math.multiplyExact(boxes, stretches), groups);
-        int t = next.getAndIncrement();
-        if (t >= tasks) {
+        int mine = begun.getAndIncrement();
+        if (mine >= items && open(0) == items) {
             return;
         }
         GemmHand hand = GemmHand.take();
         try {
             Part part = new Part(hand);
-            for (; t < tasks; t = next.getAndIncrement()) {
-                part.multiply(t / groups / stretches, t / groups % stretches, t % groups);
+            for (; mine < items; mine = begun.getAndIncrement()) {
+                boxes(part, mine);
+            }
+            for (int i = open(0); i < items; i = open(i + 1)) {
+                boxes(part, i);
             }
         } catch (Throwable e) {
             failed = true;
             throw e;
         } finally {
             GemmHand.give(hand);
+        }
+    }
+
+    /** The first item from here on with boxes that nobody has taken, or their number. */
+    private int open(int from) {
+        int i = from;
+        while (i < items && taken.get(i) >= boxesOf(i)) {
+            i++;
+        }
+        return i;
+    }
+
+    private int boxesOf(int item) {
+        int block = item / groups / stretches;
+        return Math.min(perBlock, boxes - block * perBlock);
+    }
+
+    /** Multiplies boxes of an item as long as there are any. */
+    private void boxes(Part part, int item) {
+        int all = boxesOf(item);
+        int first = item / groups / stretches * perBlock;
+        int stretch = item / groups % stretches;
+        int group = item % groups;
+        for (int t = taken.getAndIncrement(item); t < all; t = taken.getAndIncrement(item)) {
+            int index = group * boxes + first + t;
+            if (stretch > 0) {
+                await(index, stretch);
+            }
+            part.multiply(item, first, t);
+            if (reached != null) {
+                reached.set(index, stretch + 1);
+            }
         }
     }
 
@@ -138,98 +212,119 @@ final class GemmMachine {
     /** What one thread does. */
     private final class Part {
         private final GemmHand hand;
-        private final boolean[] ready; // panels of B that are packed
+        private final boolean[] ready = new boolean[wide]; // panels of the group that are packed
+        private final boolean[] readyBoxes = new boolean[perBlock]; // and boxes of the block
         private final long b;
-        private int packedBox = -1;
+        private int item = -1; // which they are of
 
-        // of the current task
+        // of the current box
         private long a;
         private int k0;
         private int length;
         private int i0;
         private int rows;
+        private int j0; // the first column of the group
 
         Part(GemmHand hand) {
             this.hand = hand;
-            ready = kept ? new boolean[stretches * panels] : null;
-            b = asItIs && g.n() % 16 == 0 ? 0 : hand.right(panelBytes() * (kept ? stretches * panels : 1));
+            b = asItIs && g.n() % 16 == 0 ? 0 : hand.right(panelBytes() * wide);
             hand.set(GemmTileCode.C_ROW, g.ldc() * Float.BYTES);
             hand.set(GemmTileCode.C_TILE, ROWS * g.ldc() * Float.BYTES);
-            hand.set(GemmTileCode.LEFT, 1);
+            hand.set(GemmTileCode.B_STEP, g.bRow() * Float.BYTES);
+            hand.set(GemmTileCode.A_STEP, (left == Left.ROWS ? g.aRow() : g.aCol()) * Float.BYTES);
         }
 
         private long panelBytes() {
             return (long) kc * COLUMNS * Float.BYTES;
         }
 
-        void multiply(int box, int stretch, int group) {
-            if (stretch > 0) {
-                await(box * groups + group, stretch);
+        /** One box of an item, whose block begins with box {@code first}. */
+        void multiply(int item, int first, int box) {
+            int stretch = item / groups % stretches;
+            int group = item % groups;
+            if (this.item != item) {
+                if (this.item / groups != item / groups) {
+                    Arrays.fill(readyBoxes, false);
+                }
+                Arrays.fill(ready, false);
+                this.item = item;
             }
             k0 = stretch * kc;
             length = Math.min(kc, g.k() - k0);
-            i0 = box * high;
+            i0 = (first + box) * high;
             rows = Math.min(high, g.m() - i0);
-            boolean packs = false;
+            j0 = group * wide * COLUMNS;
+            long aTile = left == Left.PACKED ? (long) ROWS * length * Float.BYTES : ROWS * g.aRow() * Float.BYTES;
             if (left == Left.PACKED) {
-                a = hand.left((long) high * kc * Float.BYTES + LINE);
-                packs = packedBox != box * stretches + stretch;
-                packedBox = box * stretches + stretch;
-                hand.set(GemmTileCode.A_TILE, (long) ROWS * length * Float.BYTES);
+                long boxBytes = high / ROWS * aTile + LINE;
+                a = hand.left(perBlock * boxBytes) + box * boxBytes;
+                if (!readyBoxes[box]) {
+                    for (int i = 0; i < rows; i += ROWS) {
+                        packLeft(i, Math.min(ROWS, rows - i));
+                    }
+                    readyBoxes[box] = true;
+                }
             } else {
                 a = g.aAt(i0, k0);
-                hand.set(GemmTileCode.A_TILE, ROWS * g.aRow() * Float.BYTES);
-                hand.set(GemmTileCode.A_STEP, (left == Left.ROWS ? g.aRow() : g.aCol()) * Float.BYTES);
             }
+            hand.set(GemmTileCode.A_TILE, aTile);
             hand.set(GemmTileCode.K, length);
+            hand.set(GemmTileCode.C_PAIRS, cPairs());
+            hand.set(GemmTileCode.PAIRS, 1);
             hand.set(GemmTileCode.ADD, stretch > 0 || g.accumulate() ? 1 : 0);
-            for (int p = group * perGroup; p < Math.min(panels, (group + 1) * perGroup); p++) {
-                panel(stretch, p, packs);
-                packs = false;
-            }
-            if (reached != null) {
-                reached.set(box * groups + group, stretch + 1);
+            int count = Math.min(wide, panels - group * wide);
+            boolean next = false;
+            for (int p = 0; p < count; p++) {
+                long from = right(p);
+                if (p + 1 < count && !asItIs && !ready[p + 1]) {
+                    aheadRight(p + 1);
+                } else if (!next && box + 1 < boxesOf(item) && !(left == Left.PACKED && readyBoxes[box + 1])) {
+                    next = true;
+                    aheadLeft(count - p);
+                } else if (!next) {
+                    hand.set(GemmTileCode.STEPS, 0);
+                }
+                panel(stretch, j0 + p * COLUMNS, from, aTile);
             }
         }
 
-        private void panel(int stretch, int p, boolean packs) {
-            int j = p * COLUMNS;
-            int columns = Math.min(COLUMNS, g.n() - j);
+        private boolean packed(int columns) {
+            return !asItIs || columns % 16 != 0;
+        }
+
+        private int columns(int j) {
+            return Math.min(COLUMNS, g.n() - j);
+        }
+
+        /** Where a panel of the group lies, after packing it if need be. */
+        private long right(int p) {
+            int j = j0 + p * COLUMNS;
+            if (!packed(columns(j))) {
+                return g.bAt(k0, j);
+            }
+            long to = b + p * panelBytes();
+            if (!ready[p]) {
+                packRight(j, columns(j), columns(j) > 16 ? 2 : 1, to);
+                ready[p] = true;
+            }
+            return to;
+        }
+
+        private void panel(int stretch, int j, long from, long aTile) {
+            int columns = columns(j);
             int vectors = columns > 16 ? 2 : 1;
-            boolean packed = !asItIs || columns % 16 != 0;
-            long from = packed ? packed(stretch, p, columns, vectors) : g.bAt(k0, j);
-            hand.set(GemmTileCode.B_STEP, g.bRow() * Float.BYTES);
+            boolean packed = packed(columns);
             hand.set(GemmTileCode.MASK, (1L << columns) - 1);
             hand.set(GemmTileCode.BIAS, stretch == 0 && g.bias() != 0 ? g.bias() + (long) Float.BYTES * j : 0);
             long c = g.cAt(i0, j);
             int tiles = rows / ROWS;
             int rest = rows % ROWS;
-            long aTile = left == Left.PACKED ? (long) ROWS * length * Float.BYTES : ROWS * g.aRow() * Float.BYTES;
-            long cTile = ROWS * g.ldc() * Float.BYTES;
-            if (packs) {
-                for (int i = 0; i < rows; i += ROWS) {
-                    int some = Math.min(ROWS, rows - i);
-                    packLeft(i, some);
-                    if (i + ROWS < rows) {
-                        aheadLeft(i + ROWS);
-                    } else {
-                        hand.set(GemmTileCode.STEPS, 0);
-                    }
-                    call(
-                            GemmCode.tile(some, vectors, left, packed),
-                            a + i / ROWS * aTile,
-                            from,
-                            c + i / ROWS * cTile,
-                            1);
-                }
-                return;
-            }
-            aheadRight(stretch, p + 1);
             if (tiles > 0) {
                 call(GemmCode.tile(ROWS, vectors, left, packed), a, from, c, tiles);
             }
             if (rest > 0) {
-                call(GemmCode.tile(rest, vectors, left, packed), a + tiles * aTile, from, c + tiles * cTile, 1);
+                c += tiles * ROWS * g.ldc() * Float.BYTES;
+                call(GemmCode.tile(rest, vectors, left, packed), a + tiles * aTile, from, c, 1);
             }
         }
 
@@ -237,53 +332,71 @@ final class GemmMachine {
             NativeCall.call(code, hand.arguments(), a, b, c, tiles, 0);
         }
 
-        /** Fetches a tile of rows ahead, from row i of the box on. */
-        private void aheadLeft(int i) {
+        /** Fetches the next box ahead during the multiplication of some panels. */
+        private void aheadLeft(int count) {
+            int times = count * Math.ceilDiv(rows, ROWS);
+            int i = i0 + high;
+            int more = Math.min(high, g.m() - i);
             if (g.aCol() == 1) {
-                ahead(g.aAt(i0 + i, k0), g.aRow() * Float.BYTES, ROWS / 2, length * Float.BYTES / LINE, 1);
+                int half = Math.ceilDiv(more, 2);
+                aheadRows(g.aAt(i, k0), g.aRow() * Float.BYTES, half, (long) length * Float.BYTES, times);
             } else if (g.aRow() == 1) {
-                hand.set(GemmTileCode.OTHER, (ROWS - 1) * Float.BYTES);
-                ahead(g.aAt(i0 + i, k0), g.aCol() * Float.BYTES, length);
+                int inner = Math.ceilDiv(more * Float.BYTES, 2 * LINE);
+                hand.set(GemmTileCode.OTHER, LINE);
+                ahead(
+                        g.aAt(i, k0),
+                        2 * LINE,
+                        inner,
+                        g.aCol() * Float.BYTES - (long) inner * 2 * LINE,
+                        Math.ceilDiv(length * inner, times));
             } else {
                 hand.set(GemmTileCode.STEPS, 0);
             }
         }
 
-        /** Fetches a panel ahead during the multiplication of the one before. */
-        private void aheadRight(int stretch, int p) {
+        /** Fetches a panel of the group ahead during the multiplication of the one before. */
+        private void aheadRight(int p) {
             int tiles = Math.ceilDiv(rows, ROWS);
             int bytes = element.bytes;
-            if (p >= panels || asItIs || g.type().isQuantized() || kept && ready[stretch * panels + p]) {
+            long from = g.bAt(k0, j0 + p * COLUMNS);
+            if (g.type().isQuantized()) {
                 hand.set(GemmTileCode.STEPS, 0);
             } else if (g.bCol() == 1) {
                 hand.set(GemmTileCode.OTHER, (long) COLUMNS * bytes - Float.BYTES);
-                ahead(g.bAt(k0, p * COLUMNS), g.bRow() * bytes, Math.ceilDiv(length, tiles));
+                ahead(from, g.bRow() * bytes, Math.ceilDiv(length, tiles));
             } else if (g.bRow() == 1) {
-                ahead(g.bAt(k0, p * COLUMNS), g.bCol() * bytes, COLUMNS / 2, length * bytes / LINE, tiles);
+                aheadRows(from, g.bCol() * bytes, COLUMNS / 2, (long) length * bytes, tiles);
             } else {
                 hand.set(GemmTileCode.STEPS, 0);
             }
         }
 
-        /** Lines {@code step} apart. */
+        /** Takes steps of so many bytes for each tile. */
         private void ahead(long address, long step, int steps) {
-            hand.set(GemmTileCode.NEXT, address);
-            hand.set(GemmTileCode.STEP, step);
-            hand.set(GemmTileCode.WRAP, 0);
-            hand.set(GemmTileCode.INNER, Integer.MAX_VALUE);
-            hand.set(GemmTileCode.LEFT, Integer.MAX_VALUE);
-            hand.set(GemmTileCode.STEPS, steps);
+            ahead(address, step, Integer.MAX_VALUE, 0, steps);
         }
 
-        /** So many lines of memory of two times {@code half} rows, {@code step} apart, during some tiles. */
-        private void ahead(long address, long step, int half, int lines, int tiles) {
+        /** As above; after every {@code inner} steps, goes on by {@code wrap} bytes besides. */
+        private void ahead(long address, long step, int inner, long wrap, int steps) {
             hand.set(GemmTileCode.NEXT, address);
             hand.set(GemmTileCode.STEP, step);
-            hand.set(GemmTileCode.OTHER, half * step);
-            hand.set(GemmTileCode.WRAP, LINE - half * step);
-            hand.set(GemmTileCode.INNER, half);
-            hand.set(GemmTileCode.LEFT, half);
-            hand.set(GemmTileCode.STEPS, Math.ceilDiv(half * lines, tiles));
+            hand.set(GemmTileCode.WRAP, wrap);
+            hand.set(GemmTileCode.INNER, inner);
+            hand.set(GemmTileCode.LEFT, inner);
+            hand.set(GemmTileCode.STEPS, steps);
+            int pairs = length / 2 - ROWS * cPairs();
+            hand.set(GemmTileCode.PAIRS, Math.max(1, pairs / Math.max(1, steps)));
+        }
+
+        private int cPairs() {
+            return Math.max(1, length / (4 * ROWS)); // a half of all pairs
+        }
+
+        /** Two times {@code half} rows of so many bytes, {@code apart}, during some tiles. */
+        private void aheadRows(long address, long apart, int half, long bytes, int tiles) {
+            int lines = (int) Math.ceilDiv(bytes, LINE);
+            hand.set(GemmTileCode.OTHER, half * apart);
+            ahead(address, LINE, lines, apart - (long) lines * LINE, Math.ceilDiv(half * lines, tiles));
         }
 
         /** Packs a tile of A. */
@@ -321,19 +434,6 @@ final class GemmMachine {
         /** Elements of a stretch beyond a multiple of 16, as a mask. */
         private long tail() {
             return (1L << length % 16) - 1;
-        }
-
-        /** Where a panel of B is packed. */
-        private long packed(int stretch, int p, int columns, int vectors) {
-            int place = kept ? stretch * panels + p : 0;
-            long to = b + place * panelBytes();
-            if (!kept || !ready[place]) {
-                packRight(p * COLUMNS, columns, vectors, to);
-                if (kept) {
-                    ready[place] = true;
-                }
-            }
-            return to;
         }
 
         private void packRight(int j, int columns, int vectors, long to) {

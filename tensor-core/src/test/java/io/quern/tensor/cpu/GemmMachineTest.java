@@ -74,11 +74,17 @@ class GemmMachineTest {
         }
     }
 
-    /** Several boxes, stretches of k and panels in each task; B kept packed and packed again; A packed and as it is. */
+    /** Several boxes, blocks, stretches of k and groups; A packed and as it is. */
     @Test
     void largeSizesForAnyNumberOfThreads() {
         int[][] shapes = {
-            {1100, 300, 30}, {1030, 70, 1600}, {300, 257, 1000}, {520, 1200, 20}, {130, 600, 800}, {20, 2000, 900}
+            {1100, 300, 30},
+            {1030, 70, 1600},
+            {300, 257, 1000},
+            {520, 1200, 20},
+            {130, 600, 800},
+            {20, 2000, 900},
+            {1500, 260, 770}
         };
         for (int[] s : shapes) {
             for (Layout left : new Layout[] {Layout.N, Layout.T}) {

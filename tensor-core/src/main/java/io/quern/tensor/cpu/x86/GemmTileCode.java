@@ -60,6 +60,10 @@ public final class GemmTileCode {
     public static final int MASK = 64;
     /** Steps of fetching ahead for each tile. */
     public static final int STEPS = 72;
+    /** Pairs of k from a step to the next, at least 1. */
+    public static final int PAIRS = 160;
+    /** Pairs of k between fetches of a row of C, at least 1. */
+    public static final int C_PAIRS = 168;
     /** Address of the next step; each fetches the line there and the one {@link #OTHER} further. Is counted on. */
     public static final int NEXT = 80;
     /** From a step to the next. */
@@ -79,7 +83,7 @@ public final class GemmTileCode {
     private static final int TILES = 152;
 
     /** Bytes of the arguments. */
-    public static final int BYTES = 160;
+    public static final int BYTES = 176;
 
     /** How a tile of A lies in memory. */
     public enum Left {
@@ -188,19 +192,18 @@ public final class GemmTileCode {
         a.mov(R12, at(RDI, K));
         a.op(Shift.SHR, R12, 1);
         a.mov(R15, at(RDI, C_NOW));
-        a.mov(R11, at(RDI, C_ROW));
-        a.mov(RCX, rows);
-        loop(() -> {
+        a.mov(R11, rows);
+        steps(C_PAIRS, () -> {
             a.op(Prefetch.PREFETCHT0, at(R15));
             if (vectors == 2) {
                 a.op(Prefetch.PREFETCHT0, at(R15, 64));
             }
             a.op(Prefetch.PREFETCHT0, at(R15, 64 * vectors - 4));
-            a.op(Alu.ADD, R15, R11);
+            a.op(Alu.ADD, R15, at(RDI, C_ROW));
         });
         a.mov(R15, at(RDI, OTHER));
-        a.mov(RCX, at(RDI, STEPS));
-        loop(() -> {
+        a.mov(R11, at(RDI, STEPS));
+        steps(PAIRS, () -> {
             Label on = new Label();
             a.op(Prefetch.PREFETCHT1, at(RBX));
             a.op(Prefetch.PREFETCHT1, at(RBX, R15, 1));
@@ -211,40 +214,52 @@ public final class GemmTileCode {
             a.mov(RAX, at(RDI, INNER));
             a.bind(on);
         });
+        Label none = new Label();
         a.mov(RCX, R12);
-        loop(() -> {});
+        a.test(RCX, RCX);
+        a.jump(Condition.EQUAL, none);
+        pairs();
+        a.bind(none);
         Label even = new Label();
         a.mov(RCX, at(RDI, K));
         a.op(Alu.AND, RCX, 1);
         a.jump(Condition.EQUAL, even);
-        multiply(0, () -> {});
+        multiply(0);
         a.bind(even);
     }
 
-    /** As many steps of two k as rcx says and r12 has left, which is counted down. */
-    private void loop(Runnable ahead) {
-        Label enough = new Label();
+    /** As many steps as r11 says and fit into the pairs of k in r12, which is counted down. */
+    private void steps(int each, Runnable step) {
         Label again = new Label();
         Label end = new Label();
-        a.op(Alu.CMP, R12, RCX);
-        a.jump(Condition.ABOVE_OR_EQUAL, enough);
-        a.mov(RCX, R12);
-        a.bind(enough);
-        a.op(Alu.SUB, R12, RCX);
-        a.test(RCX, RCX);
-        a.jump(Condition.EQUAL, end);
-        a.align(32);
         a.bind(again);
-        multiply(0, ahead);
-        multiply(1, () -> {});
-        forward(2);
-        a.decrement(RCX);
-        a.jump(Condition.NOT_EQUAL, again);
+        a.test(R11, R11);
+        a.jump(Condition.EQUAL, end);
+        a.mov(RCX, at(RDI, each));
+        a.op(Alu.CMP, R12, RCX);
+        a.jump(Condition.BELOW, end);
+        a.op(Alu.SUB, R12, RCX);
+        a.decrement(R11);
+        step.run();
+        pairs();
+        a.jump(again);
         a.bind(end);
     }
 
+    /** As many pairs of k as rcx says, at least one. */
+    private void pairs() {
+        Label again = new Label();
+        a.align(32);
+        a.bind(again);
+        multiply(0);
+        multiply(1);
+        forward(2);
+        a.decrement(RCX);
+        a.jump(Condition.NOT_EQUAL, again);
+    }
+
     /** The multiply-adds of a k; {@code second} of two has offsets where the distance of a k is constant. */
-    private void multiply(int second, Runnable ahead) {
+    private void multiply(int second) {
         if (second == 1 && !packed) {
             a.op(Alu.ADD, RDX, R14);
         }
@@ -259,9 +274,6 @@ public final class GemmTileCode {
             a.op(VectorOp.VBROADCASTSS, element, element(i, second));
             for (int v = 0; v < vectors; v++) {
                 a.op(VectorOp.VFMADD231PS, sum(i, v), element, right(v));
-            }
-            if (i == rows / 2) {
-                ahead.run();
             }
         }
     }
