@@ -44,7 +44,7 @@ public final class CpuProvider implements BackendProvider {
         all.add(Finding.of(
                 "machine_code",
                 MachineCode.isUsed()
-                        ? MachineCode.description() + ", for products with few rows; quern.cpu.code=java turns it off"
+                        ? MachineCode.description() + ", for matrix products; quern.cpu.code=java turns it off"
                         : MachineCode.description()));
         all.add(Finding.of(
                 "threads", Workers.threads() + "; --threads, QUERN_THREADS or quern.threads sets another number"));

@@ -44,7 +44,7 @@ public final class ColumnsCode {
     private static final int STREAMS = 4;
 
     /** How far ahead each stream is loaded, in bytes. */
-    private static final int AHEAD = 1024;
+    private static final int AHEAD = 2048;
 
     private static final Mask REST = Mask.k(1);
 

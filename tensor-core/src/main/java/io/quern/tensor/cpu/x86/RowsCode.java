@@ -58,7 +58,7 @@ public final class RowsCode {
     public static final int PARAMETERS = 64;
 
     /** How far ahead each stream is loaded, in bytes. */
-    private static final int AHEAD = 1024;
+    private static final int AHEAD = 2048;
 
     private static final Mask REST = Mask.k(1);
 
