@@ -113,28 +113,52 @@ final class KernelTuner {
     }
 
     private boolean agrees(String name, Variant variant, Op op) {
-        double off = Scope.run(() -> {
-            chooser.choose(ProductChooser.Choice.OWN, MatMulKernel.TILE);
-            Tensor want = Tensor.runAll(op).getFirst();
-            variant.take();
-            return difference(want, Tensor.runAll(op).getFirst());
-        });
+        String product = "in a product of " + shape((MatMul) op);
+        double off;
+        try {
+            off = Scope.run(() -> {
+                chooser.choose(ProductChooser.Choice.OWN, MatMulKernel.TILE);
+                Tensor want = Tensor.runAll(op).getFirst();
+                variant.take();
+                return difference(want, Tensor.runAll(op).getFirst());
+            });
+        } catch (TensorException e) {
+            String failed = "the kernel " + name + " fails " + product + " and is not taken: " + e.getMessage();
+            endIfLost(name, failed, e);
+            warn(failed);
+            return false;
+        }
         boolean well = off <= tolerance(op);
         if (!well) {
-            System.getLogger("io.quern.cuda")
-                    .log(
-                            System.Logger.Level.WARNING,
-                            "the kernel " + name + " is off by " + off + " in a product of " + shape((MatMul) op)
-                                    + " and not taken");
+            warn("the kernel " + name + " is off by " + off + " " + product + " and not taken");
         }
         return well;
+    }
+
+    /** A card refuses all work after a kernel that faults. */
+    private void endIfLost(String name, String failed, TensorException e) {
+        try {
+            device.synchronize();
+        } catch (TensorException lost) {
+            MatMulKernel kernel = MatMulKernel.find(name);
+            throw new TensorException(
+                    failed
+                            + (kernel != null && kernel.isForHopper()
+                                    ? ". Go without it by -D" + ProductChooser.HOPPER_SWITCH + "=off"
+                                    : ""),
+                    e);
+        }
+    }
+
+    private static void warn(String what) {
+        System.getLogger("io.quern.cuda").log(System.Logger.Level.WARNING, what);
     }
 
     /**
      * Norm of the difference over the norm of what is wanted, or an eighth of the largest difference over the usual size of
      * what is wanted if that is more; the largest of all pieces, and NaN if a number is.
      */
-    private static double difference(Tensor want, Tensor got) {
+    static double difference(Tensor want, Tensor got) {
         int rows = want.dim(-2);
         int step = Math.clamp(COMPARED / Math.max(1, want.size() / rows), 1, rows);
         double worst = 0;

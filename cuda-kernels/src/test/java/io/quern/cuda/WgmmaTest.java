@@ -31,6 +31,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Products by the kernels for Hopper alone, against the scalar twins; on other cards there are none. */
 @Tag("wgmma")
@@ -196,30 +197,59 @@ class WgmmaTest {
         assertEquals("mma64", chosen(new ProductChooser(4, true, false, false, table), true));
     }
 
-    /** A kernel that is off in one row of one tile is measured to be so, and does not come into the table. */
+    /** Several tiles for each block, of which a card has many. */
+    @ParameterizedTest
+    @ValueSource(strings = {"nn", "nt", "tn", "tt"})
+    void manyTilesAreThoseOfThePlainKernel(String layout) {
+        int[] s = Emulator.isCard() ? new int[] {8200, 1032, 4104} : new int[] {264, 72, 520};
+        boolean ta = layout.charAt(0) == 't';
+        boolean tb = layout.charAt(1) == 't';
+        for (MatMulKernel kernel : List.of(MatMulKernel.WGMMA_256, MatMulKernel.WGMMA_128)) {
+            double off = Scope.run(() -> {
+                Tensor a = ta ? noise(DType.BF16, s[1], s[0]).transpose(0, 1) : noise(DType.BF16, s[0], s[1]);
+                Tensor b = tb ? noise(DType.BF16, s[2], s[1]).transpose(0, 1) : noise(DType.BF16, s[1], s[2]);
+                products().choose(ProductChooser.Choice.OWN, MatMulKernel.TILE);
+                Tensor want = Tensor.run(new MatMul(a, b, null));
+                products().choose(ProductChooser.Choice.OWN, kernel);
+                Tensor got = Tensor.run(new MatMul(a, b, null));
+                assertEquals(kernel.label(), products().last());
+                return KernelTuner.difference(want, got);
+            });
+            assertTrue(off < 1e-2, kernel + " is off by " + off);
+        }
+    }
+
+    /** A kernel that is off in one row of one tile is measured to be so, one that faults is reported; neither is taken. */
     @Test
-    void aWrongKernelDoesNotComeIntoTheTable() throws Exception {
+    void aBadKernelDoesNotComeIntoTheTable() throws Exception {
         Emulator.requireBuild();
-        assertTrue(tuned().contains("wgmma128"));
-        Path work = Files.createTempDirectory(EmulatorBuild.TARGET, "wrong");
+        assertTrue(tuned().containsAll(List.of("wgmma128", "wgmma256")));
+        Path work = Files.createTempDirectory(EmulatorBuild.TARGET, "bad");
         for (Path source : EmulatorBuild.files(EmulatorBuild.KERNELS, "cu|cuh")) {
             Files.copy(source, work.resolve(source.getFileName()));
         }
         Path source = work.resolve("matmul_wgmma.cu");
         String text = Files.readString(source);
         String right = "round_pair(x[0] + first,";
-        assertTrue(text.contains(right));
+        assertTrue(text.contains(right) && text.contains("group_commit();"));
         Files.writeString(
                 source,
                 text.replace(right, "round_pair(x[0] + first + (row + lane == 128 ? 2 : 0),")
+                        .replace("group_commit();", "if (TILE_N == 128) { group_commit(); }")
                         .replace("MATMUL_WGMMAS(f16, f16)", ""));
         EmulatedSchedule.replace(EmulatorBuild.replacement(source, work, Emulator.folder()));
         try {
+            String message =
+                    assertThrows(TensorException.class, WgmmaTest::tuned).getMessage();
+            assertTrue(message.startsWith("the kernel wgmma256 fails in a product of [256, 32] times"), message);
+            assertTrue(message.endsWith("Go without it by -Dquern.cuda.wgmma=off"), message);
+            EmulatedSchedule.forgive(true);
             List<String> left = tuned();
             assertFalse(left.contains("wgmma128") || left.contains("wgmma256"), left.toString());
             assertTrue(left.contains("mma128"), left.toString());
         } finally {
             EmulatedSchedule.replace(null);
+            EmulatedSchedule.forgive(false);
         }
     }
 
