@@ -50,17 +50,17 @@ final class StepEvent extends Event {
     }
 
     /** Ends the event and records it. */
-    void finish(long number, Updater.Update update, double lr, String of) {
+    void finish(long number, RecordedStep.Update update) {
         end();
         if (!shouldCommit()) {
             return;
         }
         step = number;
         loss = update.loss();
-        learningRate = lr;
-        gradientNorm = update.gradNorm();
+        learningRate = update.learningRate();
+        gradientNorm = update.gradientNorm();
         items = update.items();
-        unit = of;
+        unit = update.unit();
         commit();
     }
 }

@@ -320,7 +320,8 @@ public final class Trainer<B> {
         double stepSeconds = (System.nanoTime() - before) / 1e9;
         step++;
         if (event != null) {
-            event.finish(step, update, lr, data.unit());
+            event.finish(
+                    step, new RecordedStep.Update(update.loss(), lr, update.gradNorm(), update.items(), data.unit()));
         }
         batchesTaken += updater.accumulation;
         lastLoss = update.loss();
