@@ -172,6 +172,7 @@ public final class RowsCode {
         Label end = new Label();
         a.test(RCX, RCX);
         a.jump(EQUAL, end);
+        first();
         a.align(16);
         a.bind(column);
         column();
@@ -193,6 +194,16 @@ public final class RowsCode {
         a.vzeroupper();
         a.ret();
         format.tables(a);
+    }
+
+    /** Loads the begin of each stream, which no turn of the loop is early enough for. */
+    private void first() {
+        a.mov(RBX, RSI);
+        for (int line = 0; line < AHEAD; line += 64) {
+            for (int s = 0; s < STREAMS; s++) {
+                a.op(Prefetch.PREFETCHT0, stream(s).plus(line));
+            }
+        }
     }
 
     private void column() {
