@@ -55,7 +55,8 @@ final class CudaBackend implements Backend, Tunable {
         this.device = device;
         this.name = new Device("cuda", index);
         this.pool = new CudaPool(device);
-        this.elementwise = new ElementwiseLauncher(device, pool);
+        Together together = new Together(device);
+        this.elementwise = new ElementwiseLauncher(device, pool, together);
         this.reduce = new ReduceLauncher(device, pool);
         this.choices = new KernelChoices(device, KernelTableFile.of(device, device.kernelsHash()));
         this.chooser = new ProductChooser(
@@ -70,9 +71,9 @@ final class CudaBackend implements Backend, Tunable {
         this.norm = new NormLauncher(device, pool);
         this.attention = new AttentionLauncher(device, pool);
         this.conv = new ConvLauncher(device);
-        this.index = new IndexLauncher(device);
+        this.index = new IndexLauncher(device, together);
         this.loss = new LossLauncher(device);
-        this.update = new UpdateLauncher(device);
+        this.update = new UpdateLauncher(device, this.index, together);
     }
 
     private static String usualProducts() {
@@ -85,6 +86,10 @@ final class CudaBackend implements Backend, Tunable {
 
     KernelChoices kernelChoices() {
         return choices;
+    }
+
+    CudaPool pool() {
+        return pool;
     }
 
     CudaDevice card() {

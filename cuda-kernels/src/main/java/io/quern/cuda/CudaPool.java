@@ -24,7 +24,7 @@ final class CudaPool {
     private static final long SMALLEST = 512;
 
     private final CudaDevice device;
-    private final boolean caches = !"off".equals(System.getProperty("quern.cuda.pool"));
+    private boolean caches = !"off".equals(System.getProperty("quern.cuda.pool"));
     private final Map<Long, PriorityQueue<Long>> free = new HashMap<>();
     private final Map<Long, Integer> inUse = new HashMap<>();
     private long live;
@@ -56,6 +56,13 @@ final class CudaPool {
         @Override
         protected void free() {
             giveBack(address, size);
+        }
+    }
+
+    /** Whether freed blocks are kept; for tests. */
+    void setCaching(boolean on) {
+        synchronized (device) {
+            caches = on;
         }
     }
 

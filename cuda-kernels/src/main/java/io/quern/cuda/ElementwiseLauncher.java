@@ -10,11 +10,13 @@ import io.quern.tensor.op.Elementwise;
 final class ElementwiseLauncher {
     private final CudaDevice device;
     private final CudaPool pool;
+    private final Together together;
     private final BiasLauncher bias;
 
-    ElementwiseLauncher(CudaDevice device, CudaPool pool) {
+    ElementwiseLauncher(CudaDevice device, CudaPool pool, Together together) {
         this.device = device;
         this.pool = pool;
+        this.together = together;
         this.bias = new BiasLauncher(device, pool);
     }
 
@@ -31,6 +33,10 @@ final class ElementwiseLauncher {
     private void alone(Elementwise op, Tensor[] in, Tensor y, long n) {
         if (op instanceof Elementwise.Cast && in[0].dtype().isQuantized()) {
             fromBlocks(in[0], y);
+            return;
+        }
+        if (op instanceof Elementwise.Cast && Together.casts(in[0].dtype(), y.dtype())) {
+            together.cast(in[0], y);
             return;
         }
         Launch launch = switch (op) {

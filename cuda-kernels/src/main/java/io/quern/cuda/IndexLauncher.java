@@ -1,16 +1,18 @@
 package io.quern.cuda;
 
 import io.quern.cuda.driver.CudaDevice;
-import io.quern.tensor.DType;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.op.Index;
 
-/** Launches the kernels of {@code index.cu}, and copies. */
+/** Launches the kernels of {@code index.cu} and {@code embedding_grad.cu}, and copies. */
 final class IndexLauncher {
     private final CudaDevice device;
 
-    IndexLauncher(CudaDevice device) {
+    private final Together together;
+
+    IndexLauncher(CudaDevice device, Together together) {
         this.device = device;
+        this.together = together;
     }
 
     void run(Index op, Tensor[] in, Tensor y) {
@@ -18,7 +20,7 @@ final class IndexLauncher {
             case Index.Embedding e -> embedding(in[0], in[1], y);
             case Index.EmbeddingGrad e -> embeddingGrad(in[0], in[1], y);
             case Index.Concat c -> concat(in, c.axis(), y);
-            case Index.Pack p -> copy(device, in[0], y);
+            case Index.Pack p -> copy(in[0], y);
         }
     }
 
@@ -38,9 +40,12 @@ final class IndexLauncher {
     }
 
     private void embeddingGrad(Tensor ids, Tensor dy, Tensor y) {
-        if (y.size() > 0) {
-            device.clear(y.address(), y.size() * y.dtype().bytes());
-        }
+        device.launch(Kernels.sized("fill", y.dtype()))
+                .struct(Walk.over(new int[] {Math.toIntExact(y.size())}, new long[] {1}))
+                .i64(y.address())
+                .i64(0)
+                .i64(y.size())
+                .over(y.size());
         device.launch(Kernels.named("embedding_grad", y.dtype()))
                 .i64(ids.address())
                 .i64(dy.address())
@@ -59,13 +64,13 @@ final class IndexLauncher {
             outer *= y.dim(d);
         }
         long at = y.address();
+        long group = together.newGroup();
         for (Tensor p : parts) {
             if (p.size() == 0) {
                 continue;
             }
             long chunk = p.size() / outer;
-            move(
-                    device,
+            together.copy(
                     p.dtype(),
                     Walk.over(
                             new int[] {Math.toIntExact(outer), Math.toIntExact(chunk)},
@@ -73,34 +78,34 @@ final class IndexLauncher {
                             new long[] {chunk, 1}),
                     at,
                     p.address(),
-                    p.size());
+                    p.size(),
+                    group);
             at += chunk * p.dtype().bytes();
         }
     }
 
     /** Copies the elements of one view to another of equal shape and dtype. */
-    static void copy(CudaDevice device, Tensor from, Tensor to) {
-        if (from.size() == 0) {
+    void copy(Tensor from, Tensor to) {
+        long n = from.size();
+        if (n == 0) {
             return;
         }
-        if (from.isPacked() && to.isPacked()) {
-            device.copy(from.address(), to.address(), from.dtype().bytes(from.size()));
+        if (from.dtype().isQuantized()) {
+            if (!from.isPacked() || !to.isPacked()) {
+                throw Kernels.unsupported(from.dtype());
+            }
+            device.copy(from.address(), to.address(), from.dtype().bytes(n)); // whole blocks, which are packed
             return;
         }
-        move(
-                device,
-                from.dtype(),
-                Walk.over(from.shape().dims(), to.strides(), from.strides()),
-                to.address(),
-                from.address(),
-                from.size());
-    }
-
-    private static void move(CudaDevice device, DType dtype, long[] walk, long to, long from, long n) {
-        device.launch(Kernels.sized("copy", dtype))
+        long[] walk = Walk.over(from.shape().dims(), to.strides(), from.strides());
+        if (Together.isOfRows(walk)) {
+            together.copy(from.dtype(), walk, to.address(), from.address(), n, 0);
+            return;
+        }
+        device.launch(Kernels.sized("copy", from.dtype()))
                 .struct(walk)
-                .i64(to)
-                .i64(from)
+                .i64(to.address())
+                .i64(from.address())
                 .i64(n)
                 .over(n);
     }

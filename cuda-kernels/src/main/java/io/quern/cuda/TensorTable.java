@@ -7,9 +7,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Tensors that one launch treats together: the {@code Tensors} of {@code update.cu}. */
+/** Tensors that one launch treats together: the {@code Tensors} of {@code tensors.cuh}. */
 final class TensorTable {
-    /** As in {@code update.cu}. */
+    /** As in {@code tensors.cuh}. */
     private static final int CHUNK = 4096;
 
     private static final int WORDS = 490;
@@ -22,7 +22,8 @@ final class TensorTable {
     private long chunks;
     private long elements;
 
-    private TensorTable(int addresses) {
+    /** An empty one. */
+    TensorTable(int addresses) {
         this.stride = ADDRESS + addresses;
         members[1] = stride;
     }
@@ -54,18 +55,19 @@ final class TensorTable {
         return all;
     }
 
-    private boolean isFull() {
+    boolean isFull() {
         return (count + 1) * stride > WORDS;
     }
 
-    private void add(long size, double decay, long[] addresses) {
+    /** Adds a tensor of one element or more; the table must not be full. */
+    void add(long size, double factor, long... addresses) {
         int at = HEADER + count++ * stride;
         chunks += (size + CHUNK - 1) / CHUNK;
         elements += size;
         members[0] = count;
         members[at] = chunks;
         members[at + 1] = size;
-        members[at + 2] = Double.doubleToRawLongBits(decay);
+        members[at + 2] = Double.doubleToRawLongBits(factor);
         System.arraycopy(addresses, 0, members, at + ADDRESS, addresses.length);
     }
 

@@ -12,17 +12,26 @@ import java.util.List;
 final class UpdateLauncher {
     private final CudaDevice device;
 
-    UpdateLauncher(CudaDevice device) {
+    private final IndexLauncher index;
+    private final Together together;
+
+    UpdateLauncher(CudaDevice device, IndexLauncher index, Together together) {
         this.device = device;
+        this.index = index;
+        this.together = together;
     }
 
     void run(Update op, Tensor[] in) {
         switch (op) {
-            case Update.Assign a -> IndexLauncher.copy(device, in[1], in[0]);
+            case Update.Assign a -> index.copy(in[1], in[0]);
             case Update.Fill f -> fill(in[0], f.value());
             case Update.Accumulate a -> accumulate(in[0], in[1], a.factor());
             case Update.AdamW a -> adamW(a);
             case Update.GradientStep g -> step(g);
+        }
+        if (op instanceof Update.AdamW || op instanceof Update.GradientStep) {
+            // What follows, the end of a training step, may take the host longer than the device should wait.
+            device.begin();
         }
     }
 
@@ -50,6 +59,10 @@ final class UpdateLauncher {
     }
 
     private void accumulate(Tensor target, Tensor source, double factor) {
+        if (target.isPacked() && source.isPacked()) {
+            together.accumulate(target, source, factor);
+            return;
+        }
         device.launch(Kernels.named("accumulate", target.dtype()))
                 .struct(Walk.over(target.shape().dims(), target.strides(), source.strides()))
                 .i64(target.address())

@@ -6,7 +6,7 @@ import io.quern.tensor.TensorException;
 
 /** The strides by which a kernel walks over up to three operands, as the {@code Walk} of {@code common.cuh}. */
 final class Walk {
-    private static final int MAX_RANK = 8;
+    static final int MAX_RANK = 8;
     private static final int OPERANDS = 3;
 
     private final int[] dims;

@@ -10,6 +10,7 @@ import io.quern.tensor.check.OpCase;
 import io.quern.tensor.check.OpCatalog;
 import io.quern.tensor.op.Attention;
 import io.quern.tensor.op.Elementwise;
+import io.quern.tensor.op.Index;
 import io.quern.tensor.op.Loss;
 import io.quern.tensor.op.MatMul;
 import io.quern.tensor.op.Norm;
@@ -82,6 +83,7 @@ class BarrierMutationTest {
                 case "reduce.cu" ->
                     op instanceof Reduce && !(op instanceof Reduce.TopK) && !(op instanceof Reduce.SquaredNorm);
                 case "update.cu" -> op instanceof Reduce.SquaredNorm;
+                case "embedding_grad.cu" -> op instanceof Index.EmbeddingGrad;
                 case "topk.cu" -> op instanceof Reduce.TopK;
                 case "elementwise.cu" -> op instanceof Elementwise.BiasUnaryGrad;
                 case "norm.cu" -> op instanceof Norm;

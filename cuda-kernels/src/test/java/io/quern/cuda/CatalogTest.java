@@ -12,6 +12,7 @@ import io.quern.tensor.check.OpCase;
 import io.quern.tensor.check.OpCatalog;
 import io.quern.tensor.op.Attention;
 import io.quern.tensor.op.Elementwise;
+import io.quern.tensor.op.Index;
 import io.quern.tensor.op.Loss;
 import io.quern.tensor.op.MatMul;
 import io.quern.tensor.op.Norm;
@@ -86,6 +87,7 @@ class CatalogTest {
                 || op instanceof Reduce
                 || op instanceof Norm
                 || op instanceof Elementwise.BiasUnaryGrad
+                || op instanceof Index.EmbeddingGrad
                 || op instanceof Loss;
     }
 

@@ -5,6 +5,7 @@ import io.quern.tensor.op.View;
 import io.quern.tensor.spi.Buffer;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.function.UnaryOperator;
 
@@ -81,8 +82,12 @@ public final class Tape {
         }
     }
 
+    /** The gradient of a slice, with a hold on its buffer. */
+    private record Part(View.Narrow of, Tensor gradient) {}
+
     /** A gradient that is being summed, with a hold on its buffer. */
     private static final class Slot {
+        private final List<Part> parts = new ArrayList<>(0);
         private Tensor gradient;
 
         /** Whether nobody else can see the gradient, so that it may be added to in place. */
@@ -98,6 +103,7 @@ public final class Tape {
         }
 
         void add(Tensor g, boolean isOwned) {
+            join();
             if (gradient == null) {
                 set(g, isOwned);
             } else if (owned) {
@@ -110,18 +116,71 @@ public final class Tape {
             }
         }
 
-        /** Adds to a part of the gradient of {@code whole}, which is zero elsewhere. */
+        /**
+         * Adds to a part of the gradient of {@code whole}, which is zero elsewhere. Parts are kept as they come: if they are
+         * slices that make up the whole, such as query, key and value, they are put together in one go.
+         */
         void addRegion(View.Narrow part, Tensor g) {
-            Tensor whole = part.x();
             if (gradient == null) {
-                set(Tensor.zeros(g.device(), whole.dtype(), whole.shape()), true);
-            } else if (!owned) {
+                g.buffer().retain();
+                parts.add(new Part(part, g));
+            } else {
+                makeOwned();
+                addPart(part, g);
+            }
+        }
+
+        private void makeOwned() {
+            if (!owned) {
                 set(gradient.copy(), true);
             }
+        }
+
+        private void addPart(View.Narrow part, Tensor g) {
             gradient.narrow(part.axis(), part.start(), part.length()).accumulate(g, 1);
         }
 
+        /** Makes the gradient of the parts that have come, if any. */
+        void join() {
+            if (parts.isEmpty()) {
+                return;
+            }
+            View.Narrow any = parts.getFirst().of;
+            parts.sort(Comparator.comparingInt(p -> p.of.start()));
+            if (areWhole()) {
+                Tensor all = parts.size() == 1
+                        ? parts.getFirst().gradient
+                        : Tensor.concat(
+                                any.axis(), parts.stream().map(Part::gradient).toArray(Tensor[]::new));
+                set(all, parts.size() > 1);
+            } else {
+                Tensor like = parts.getFirst().gradient;
+                set(Tensor.zeros(like.device(), any.x().dtype(), any.x().shape()), true);
+                parts.forEach(p -> addPart(p.of, p.gradient));
+            }
+            dropParts();
+        }
+
+        /** Whether the parts, which are sorted, are slices along one axis that follow each other from its begin to its end. */
+        private boolean areWhole() {
+            int axis = parts.getFirst().of.axis();
+            int at = 0;
+            for (Part p : parts) {
+                if (p.of.axis() != axis || p.of.start() != at) {
+                    return false;
+                }
+                at += p.of.length();
+            }
+            return at == parts.getFirst().of.x().dim(axis);
+        }
+
+        private void dropParts() {
+            parts.forEach(p -> p.gradient.buffer().release());
+            parts.clear();
+        }
+
         void clear() {
+            dropParts();
             if (gradient != null) {
                 gradient.buffer().release();
                 gradient = null;
@@ -211,6 +270,7 @@ public final class Tape {
                 inner.walk();
                 return null;
             });
+            inner.leaves.values().forEach(Slot::join);
             Slot mine = inner.leaves.remove(in);
             inner.leaves.forEach((leaf, s) -> slot(leaf).add(s.gradient, s.owned));
             if (mine == null) {
@@ -282,6 +342,7 @@ public final class Tape {
         walk();
         Gradients result = new Gradients();
         result.setLoss(loss.detach());
+        leaves.values().forEach(Slot::join);
         leaves.forEach((leaf, slot) -> {
             // The caller may add to a gradient in place, so it must not share its memory with another.
             Tensor g = slot.owned && slot.gradient.isPacked() ? slot.gradient.adopted() : slot.gradient.copy();
@@ -306,6 +367,11 @@ public final class Tape {
     }
 
     private void step(Node node) {
+        for (Slot s : node.slots) {
+            if (s != null) {
+                s.join();
+            }
+        }
         if (Arrays.stream(node.slots).allMatch(s -> s == null || s.gradient == null)) {
             return;
         }

@@ -54,7 +54,7 @@ final class Updater<B> {
      */
     Update update(long step, long batchesTaken, double lr) {
         Gradients sum = null;
-        double lossSum = 0;
+        Tensor[] losses = new Tensor[accumulation];
         long items = 0;
         for (int i = 0; i < accumulation; i++) {
             long index = batchesTaken + i;
@@ -63,22 +63,25 @@ final class Updater<B> {
                 Gradients g = TrainingMode.with(seed, index, () -> Tape.gradients(() -> loss.apply(batch)));
                 return new MicroBatch(g, data.items(batch));
             });
-            lossSum += micro.gradients.loss().item();
             items += micro.items;
             if (sum == null) {
                 sum = micro.gradients;
+                losses[i] = sum.loss();
             } else {
+                losses[i] = micro.gradients.loss().copy();
                 sum.add(micro.gradients);
                 micro.gradients.close();
             }
         }
-        double meanLoss = lossSum / accumulation;
         Collection<Param> params = optimizer.params().values();
         if (l1 > 0) {
             // The gradients are sums over the batches until the optimizer scales them.
             L1Penalty.add(sum, matrices(params), l1 * accumulation);
         }
-        double norm = GradientClip.norm(sum, params) / accumulation;
+        // Reading waits for the device, so all that it has to do before the optimizer's step is started first.
+        Tensor squares = GradientClip.squaredNorm(sum, params);
+        double meanLoss = mean(losses);
+        double norm = GradientClip.norm(squares) / accumulation;
         if (!Double.isFinite(meanLoss) || !Double.isFinite(norm)) {
             throw notFinite(step, batchesTaken, meanLoss, sum);
         }
@@ -89,6 +92,14 @@ final class Updater<B> {
         }
         optimizer.step(sum, lr, GradientClip.scale(clipped, clipNorm) / accumulation);
         return new Update(meanLoss, norm, items);
+    }
+
+    private static double mean(Tensor[] losses) {
+        double sum = 0;
+        for (Tensor loss : losses) {
+            sum += loss.item();
+        }
+        return sum / losses.length;
     }
 
     /** Those that decay: not biases, nor the weights of norms. */

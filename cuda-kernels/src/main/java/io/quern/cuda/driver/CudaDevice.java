@@ -43,6 +43,7 @@ public final class CudaDevice {
     private final AtomicLong entries = new AtomicLong();
     private Cublas cublas;
     private String lastKernel = "";
+    private Runnable putOff;
     private volatile String lost;
     private volatile boolean forgives;
 
@@ -183,8 +184,39 @@ public final class CudaDevice {
         return faultAddress;
     }
 
+    /**
+     * Puts off a launch that may be joined by others like it. Before whatever is started next, {@code waiting} runs and
+     * launches them. The caller holds the monitor.
+     */
+    public void putOff(String kernel, Runnable waiting) {
+        lastKernel = kernel;
+        putOff = waiting;
+        if (graphs.isSynchronous()) {
+            settle();
+        }
+    }
+
+    private void settle() {
+        Runnable waiting = putOff;
+        if (waiting != null) {
+            putOff = null;
+            waiting.run();
+        }
+    }
+
+    /** Lets the device begin with all that was started, without waiting for more of it. */
+    public synchronized void begin() {
+        flush();
+    }
+
+    private void flush() {
+        settle();
+        graphs.flush();
+    }
+
     /** Begins a launch; see {@link Launch}. */
     public Launch launch(String kernel) {
+        settle();
         lastKernel = kernel;
         return launch.begin(modules.function(kernel), kernel);
     }
@@ -234,6 +266,7 @@ public final class CudaDevice {
 
     /** Memory of the device, or 0 if there is not enough. */
     public long allocate(long bytes) {
+        graphs.tell("<allocate>");
         enter();
         CUdeviceptr p = new CUdeviceptr();
         int result = JCudaDriver.cuMemAlloc(p, bytes);
@@ -249,8 +282,9 @@ public final class CudaDevice {
             // The memory is gone with the context; that must not hide the error which lost it.
             return;
         }
+        graphs.tell("<free>");
         try {
-            graphs.flush();
+            flush();
         } finally {
             if (lost == null) {
                 enter();
@@ -275,14 +309,16 @@ public final class CudaDevice {
 
     /** Copies to the device, after what was started before; the host memory may be reused on return. */
     public synchronized void write(MemorySegment source, long address) {
-        graphs.flush();
+        graphs.tell("<write>");
+        flush();
         enter();
         staging.write(source, address);
     }
 
     /** Copies to the host once all that was started before is done; the bytes are there on return. */
     public synchronized void read(long address, MemorySegment target) {
-        graphs.flush();
+        graphs.tell("<read>");
+        flush();
         enter();
         staging.read(address, target);
         Fault.check(fault);
@@ -290,7 +326,8 @@ public final class CudaDevice {
 
     /** Copies within the device. */
     public synchronized void copy(long from, long to, long bytes) {
-        graphs.flush();
+        graphs.tell("<copy>");
+        flush();
         enter();
         check(
                 JCudaDriver.cuMemcpyDtoDAsync(RawPointer.device(to), RawPointer.device(from), bytes, stream),
@@ -299,7 +336,8 @@ public final class CudaDevice {
 
     /** Sets bytes to 0. */
     public synchronized void clear(long address, long bytes) {
-        graphs.flush();
+        graphs.tell("<clear>");
+        flush();
         enter();
         check(
                 JCudaDriver.cuMemsetD8Async(RawPointer.device(address), (byte) 0, bytes, stream),
@@ -308,7 +346,8 @@ public final class CudaDevice {
 
     /** Waits for all that was started, and throws what kernels found wrong with their operands. */
     public synchronized void synchronize() {
-        graphs.flush();
+        graphs.tell("<wait>");
+        flush();
         await("waiting for the device");
         Fault.check(fault);
     }
@@ -321,6 +360,7 @@ public final class CudaDevice {
 
     /** A product by cuBLAS, in its turn. */
     void add(Cublas library, Cublas.Call call) {
+        settle();
         graphs.next().begin(library, call);
         graphs.add();
     }
@@ -340,13 +380,17 @@ public final class CudaDevice {
         return graphs.inGraphs();
     }
 
-    /** Tells the name of the kernel of every launch from now on, {@code cublas} for a product by that; null ends it. */
-    public synchronized void watch(Consumer<String> launches) {
-        graphs.watch(launches);
+    /**
+     * Tells what is started from now on: the name of a kernel, {@code cublas} for a product by that, else {@code <write>},
+     * {@code <read>}, {@code <copy>}, {@code <clear>}, {@code <wait>}, {@code <allocate>}, {@code <free>}. Null ends it.
+     */
+    public synchronized void watch(Consumer<String> started) {
+        graphs.watch(started);
     }
 
     /** Switches graphs on or off while the program runs, for comparisons. */
     public synchronized void useGraphs(boolean on) {
+        settle();
         graphs.enable(on);
     }
 }

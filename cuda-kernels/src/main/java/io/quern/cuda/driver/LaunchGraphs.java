@@ -61,6 +61,11 @@ final class LaunchGraphs {
         }
     }
 
+    /** Whether every kernel is waited for. */
+    boolean isSynchronous() {
+        return synchronous;
+    }
+
     /** On, or why not. */
     String state() {
         return off == null ? "on" : "off: " + off;
@@ -80,9 +85,15 @@ final class LaunchGraphs {
         return inGraphs;
     }
 
-    /** Tells the name of the kernel of every launch from now on; null ends it. */
-    void watch(Consumer<String> launches) {
-        watcher = launches;
+    /** Tells what is started from now on; null ends it. */
+    void watch(Consumer<String> started) {
+        watcher = started;
+    }
+
+    void tell(String started) {
+        if (watcher != null) {
+            watcher.accept(started);
+        }
     }
 
     /** The cell that the next launch is written into. */
@@ -93,9 +104,7 @@ final class LaunchGraphs {
     /** What is in the cell {@link #next()} is complete. */
     void add() {
         LaunchCell cell = cells[count];
-        if (watcher != null) {
-            watcher.accept(cell.isProduct() ? "cublas" : cell.name);
-        }
+        tell(cell.isProduct() ? "cublas" : cell.name);
         if (off != null) {
             device.enter();
             launches++;

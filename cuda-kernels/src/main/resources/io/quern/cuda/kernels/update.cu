@@ -1,64 +1,9 @@
 // Optimizer steps and the norm of all gradients: one sweep over many parameters, their gradients and their state.
 //
-// A model has hundreds of parameters, most of them small: a kernel for each would be hundreds of launches a step that fill a
-// fraction of the card. So a launch takes a table of tensors, and its blocks take chunks of CHUNK elements, whichever tensor
-// they are of; a chunk never spans two. The table is a parameter of the kernel: it reaches the multiprocessors through their
-// constant cache, needs no memory or copy, and CUDA graphs update it like any parameter. CUDA takes 4096 bytes of parameters,
-// which is 70 tensors of AdamW: GPT-2's 148 are three launches. Elements are treated alone, so results do not depend on how
-// tensors are put together. Bound by memory; 16 bytes at once where all addresses are multiples of 16.
-#include "chunk.cuh"
-#include "common.cuh"
+// A model has hundreds of parameters, most of them small: see tensors.cuh. Elements are treated alone, so results do not depend
+// on how tensors are put together. Bound by memory; 16 bytes at once where all addresses are multiples of 16.
+#include "tensors.cuh"
 
-#define CHUNK 4096
-#define WORDS 490
-
-// An entry is: the number of chunks up to its end, elements, decay (bits of a double), then addresses.
-struct Tensors {
-    i64 count;
-    i64 stride;
-    i64 word[WORDS];
-};
-
-enum { END, ELEMENTS, DECAY, ADDRESS };
-
-__device__ __forceinline__ double double_of(i64 bits) {
-    union {
-        i64 i;
-        double d;
-    } c;
-    c.i = bits;
-    return c.d;
-}
-
-// Where the entry of a chunk begins.
-__device__ __forceinline__ int entry_of(const Tensors &t, i64 chunk) {
-    int low = 0;
-    int high = (int)t.count - 1;
-    while (low < high) {
-        int middle = (low + high) / 2;
-        if (t.word[middle * t.stride + END] > chunk) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    return low * (int)t.stride;
-}
-
-__device__ __forceinline__ i64 chunks_of(const Tensors &t) { return t.word[(t.count - 1) * t.stride + END]; }
-
-// The first element of a chunk in its tensor.
-__device__ __forceinline__ i64 start_of(const Tensors &t, int entry, i64 chunk) {
-    return CHUNK * (chunk - (entry == 0 ? 0 : t.word[entry - t.stride + END]));
-}
-
-template <class T>
-union Pack {
-    Chunk chunk;
-    T at[Per<T>::chunk];
-};
-
-__device__ __forceinline__ bool is_aligned(const void *p) { return ((i64)p & 15) == 0; }
 
 __device__ __forceinline__ float sqrt_of(float x) { return sqrtf(x); }
 __device__ __forceinline__ double sqrt_of(double x) { return sqrt(x); }
@@ -85,7 +30,7 @@ __device__ __forceinline__ void sweep(const Tensors &t, const Step &s) {
         int e = entry_of(t, chunk);
         i64 from = start_of(t, e, chunk);
         i64 to = t.word[e + ELEMENTS] < from + CHUNK ? t.word[e + ELEMENTS] : from + CHUNK;
-        M decay = (M)double_of(t.word[e + DECAY]);
+        M decay = (M)double_of(t.word[e + FACTOR]);
         T *p = (T *)t.word[e + ADDRESS];
         const T *g = (const T *)t.word[e + ADDRESS + 1];
         T *state[STATES];

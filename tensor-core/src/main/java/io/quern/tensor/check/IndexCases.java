@@ -22,6 +22,14 @@ final class IndexCases {
                     t -> new Index.EmbeddingGrad(t.get(0), t.get(1), 6)));
         }
         all.add(OpCase.of(
+                "embedding_grad of many ids",
+                d -> List.of(d.ints(5, 2, 550), d.normal(2, 550, 3)),
+                t -> new Index.EmbeddingGrad(t.get(0), t.get(1), 6)));
+        all.add(OpCase.of(
+                "embedding_grad of wide rows",
+                d -> List.of(d.ints(3, 7), d.normal(7, 1030)),
+                t -> new Index.EmbeddingGrad(t.get(0), t.get(1), 4)));
+        all.add(OpCase.of(
                 "embedding of one id",
                 d -> List.of(d.normal(5, 3), d.ints(new int[] {}, 4)),
                 t -> new Index.Embedding(t.get(0), t.get(1)),

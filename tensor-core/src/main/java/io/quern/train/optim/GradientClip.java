@@ -20,14 +20,24 @@ public final class GradientClip {
      * are none.
      */
     public static double norm(Gradients gradients, Collection<Param> params) {
+        return Scope.run(() -> norm(squaredNorm(gradients, params)));
+    }
+
+    /**
+     * The square of {@link #norm} where the gradients are, F64 []: a device computes it while the program goes on, until
+     * somebody reads it. Null if there are no gradients.
+     */
+    public static Tensor squaredNorm(Gradients gradients, Collection<Param> params) {
         List<Tensor> all = params.stream()
                 .map(p -> gradients.of(p.value()))
                 .filter(Objects::nonNull)
                 .toList();
-        return all.isEmpty()
-                ? 0
-                : Scope.run(
-                        () -> Math.sqrt(Tensor.run(new Reduce.SquaredNorm(all)).item()));
+        return all.isEmpty() ? null : Tensor.run(new Reduce.SquaredNorm(all));
+    }
+
+    /** The norm that a {@link #squaredNorm} means; waits for it. */
+    public static double norm(Tensor squared) {
+        return squared == null ? 0 : Math.sqrt(squared.item());
     }
 
     /**
