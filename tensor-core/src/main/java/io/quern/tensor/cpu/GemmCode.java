@@ -20,6 +20,8 @@ final class GemmCode {
     private static final AtomicReferenceArray<MemorySegment> TRANSPOSING = new AtomicReferenceArray<>(16 * ELEMENTS);
     private static final AtomicReferenceArray<MemorySegment> LINES = new AtomicReferenceArray<>(2 * ELEMENTS);
 
+    private static final AtomicReferenceArray<MemorySegment> PANELS = new AtomicReferenceArray<>(ELEMENTS);
+
     private GemmCode() {}
 
     /** See {@link GemmTileCode#write}. */
@@ -41,6 +43,12 @@ final class GemmCode {
         int at = (vectors - 1) * ELEMENTS + type.ordinal();
         MemorySegment code = LINES.get(at);
         return code != null ? code : write(LINES, at, () -> GemmPackCode.lines(vectors, type));
+    }
+
+    /** See {@link GemmPackCode#panels}. */
+    static MemorySegment panels(Element type) {
+        MemorySegment code = PANELS.get(type.ordinal());
+        return code != null ? code : write(PANELS, type.ordinal(), () -> GemmPackCode.panels(type));
     }
 
     /** Of weights that are not quantised. */

@@ -54,9 +54,12 @@ final class GemmMachine {
     private static final int DENSE = 128 * Float.BYTES;
 
     /** Up to so many rows, or elements of B, which the first-level cache holds, packing B costs more than it saves. */
-    private static final int LOW = 2 * ROWS;
+    private static final int LOW = ROWS;
 
     private static final int SMALL = 1 << 13;
+
+    /** Panels that are packed together where rows of B are contiguous: each lies on other pages. */
+    private static final int TOGETHER = 3;
 
     /** Below this number of multiplications, waking other threads costs more than they save. */
     private static final long SERIAL = 1 << 18;
@@ -276,8 +279,8 @@ final class GemmMachine {
             boolean next = false;
             for (int p = 0; p < count; p++) {
                 long from = right(p);
-                if (p + 1 < count && !asItIs && !ready[p + 1]) {
-                    aheadRight(p + 1);
+                if (fetchesRight(p, count)) {
+                    next = false;
                 } else if (!next && box + 1 < boxesOf(item) && !(left == Left.PACKED && readyBoxes[box + 1])) {
                     next = true;
                     aheadLeft(count - p);
@@ -303,11 +306,31 @@ final class GemmMachine {
                 return g.bAt(k0, j);
             }
             long to = b + p * panelBytes();
-            if (!ready[p]) {
+            if (!ready[p] && g.bCol() == 1 && !g.type().isQuantized() && !asItIs && columns(j) == COLUMNS) {
+                int some = 1;
+                while (some < TOGETHER && p + some < wide && columns(j + some * COLUMNS) == COLUMNS) {
+                    some++;
+                }
+                long step = g.bRow() * element.bytes;
+                NativeCall.call(GemmCode.panels(element), g.bAt(k0, j), step, length, to, panelBytes(), some);
+                Arrays.fill(ready, p, p + some, true);
+            } else if (!ready[p]) {
                 packRight(j, columns(j), columns(j) > 16 ? 2 : 1, to);
                 ready[p] = true;
             }
             return to;
+        }
+
+        /** Whether panels of the group are fetched ahead during the multiplication of panel p; begins with it. */
+        private boolean fetchesRight(int p, int count) {
+            boolean together = g.bCol() == 1;
+            int now = together ? p % TOGETHER : 0; // of those that were packed together
+            int then = p - now + (together ? TOGETHER : 1);
+            boolean due = !asItIs && then < count && !ready[then];
+            if (due && now == 0) {
+                aheadRight(then, Math.min(TOGETHER, count - then));
+            }
+            return due;
         }
 
         private void panel(int stretch, int j, long from, long aTile) {
@@ -354,29 +377,26 @@ final class GemmMachine {
             }
         }
 
-        /** Fetches a panel of the group ahead during the multiplication of the one before. */
-        private void aheadRight(int p) {
+        /** Fetches panels of the group ahead, as many as are packed together, during the multiplication of those before. */
+        private void aheadRight(int p, int some) {
             int tiles = Math.ceilDiv(rows, ROWS);
             int bytes = element.bytes;
-            long from = g.bAt(k0, j0 + p * COLUMNS);
+            int j = j0 + p * COLUMNS;
             if (g.type().isQuantized()) {
                 hand.set(GemmTileCode.STEPS, 0);
             } else if (g.bCol() == 1) {
-                hand.set(GemmTileCode.OTHER, (long) COLUMNS * bytes - Float.BYTES);
-                ahead(from, g.bRow() * bytes, Math.ceilDiv(length, tiles));
+                int inner = Math.ceilDiv(Math.min(some * COLUMNS, g.n() - j) * bytes, 2 * LINE);
+                int steps = Math.ceilDiv(length * inner, TOGETHER * tiles);
+                hand.set(GemmTileCode.OTHER, LINE);
+                ahead(g.bAt(k0, j), 2 * LINE, inner, g.bRow() * bytes - (long) inner * 2 * LINE, steps);
             } else if (g.bRow() == 1) {
-                aheadRows(from, g.bCol() * bytes, COLUMNS / 2, (long) length * bytes, tiles);
+                aheadRows(g.bAt(k0, j), g.bCol() * bytes, COLUMNS / 2, (long) length * bytes, tiles);
             } else {
                 hand.set(GemmTileCode.STEPS, 0);
             }
         }
 
-        /** Takes steps of so many bytes for each tile. */
-        private void ahead(long address, long step, int steps) {
-            ahead(address, step, Integer.MAX_VALUE, 0, steps);
-        }
-
-        /** As above; after every {@code inner} steps, goes on by {@code wrap} bytes besides. */
+        /** Takes so many steps for each tile; after every {@code inner} of them, goes on by {@code wrap} bytes besides. */
         private void ahead(long address, long step, int inner, long wrap, int steps) {
             hand.set(GemmTileCode.NEXT, address);
             hand.set(GemmTileCode.STEP, step);

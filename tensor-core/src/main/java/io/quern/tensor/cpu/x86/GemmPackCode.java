@@ -194,4 +194,37 @@ public final class GemmPackCode {
         a.ret();
         return a;
     }
+
+    /**
+     * {@code (source, bytes from a line to the next, lines (at least 1), target, bytes from a panel to the next, panels (at
+     * least 1))}: copies lines of several panels of 32 elements, each of which gets its lines one after the other. A line
+     * of all panels at a time, as lines mostly lie on pages of their own; four lines ahead are fetched meanwhile.
+     */
+    public static Assembler panels(Element type) {
+        Assembler a = new Assembler();
+        Label line = new Label();
+        Label panel = new Label();
+        a.align(16);
+        a.bind(line);
+        a.mov(RAX, RDI);
+        a.mov(R10, RCX);
+        a.mov(R11, R9);
+        a.bind(panel);
+        for (int v = 0; v < 2; v++) {
+            a.op(Prefetch.PREFETCHT0, at(RAX, RSI, 4).plus(v * SIDE * type.bytes));
+            load(a, type, zmm(v), at(RAX, v * SIDE * type.bytes), 0);
+            a.op(VectorOp.VMOVUPS, at(R10, 64 * v), zmm(v));
+        }
+        a.op(Alu.ADD, RAX, 2 * SIDE * type.bytes);
+        a.op(Alu.ADD, R10, R8);
+        a.decrement(R11);
+        a.jump(Condition.NOT_EQUAL, panel);
+        a.op(Alu.ADD, RDI, RSI);
+        a.op(Alu.ADD, RCX, 2 * SIDE * Float.BYTES);
+        a.decrement(RDX);
+        a.jump(Condition.NOT_EQUAL, line);
+        a.vzeroupper();
+        a.ret();
+        return a;
+    }
 }
