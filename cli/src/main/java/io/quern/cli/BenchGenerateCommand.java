@@ -170,6 +170,7 @@ final class BenchGenerateCommand implements Callable<Integer> {
             line.put("model", model);
             line.put("dtype", dtype(loaded));
             line.put("threads", deviceOptions.threads());
+            line.put("impl", loaded.device().backend().description());
             line.put("tok_s", r.rates().mean());
             line.put("tok_s_sd", r.rates().deviation());
             line.put("tok_s_median", r.rates().median());

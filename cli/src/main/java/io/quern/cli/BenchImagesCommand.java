@@ -102,6 +102,7 @@ final class BenchImagesCommand implements Callable<Integer> {
                         .to(device);
                 Tensor targets = targets(config.labels().size()).to(device);
                 measure(
+                        device,
                         train
                                 ? step -> step(model, optimizer, pixels, targets, step)
                                 : step -> Scope.run(() ->
@@ -130,7 +131,7 @@ final class BenchImagesCommand implements Callable<Integer> {
         });
     }
 
-    private void measure(LongConsumer work) {
+    private void measure(Device device, LongConsumer work) {
         for (int i = 0; i < WARM_UP; i++) {
             work.accept(i);
         }
@@ -140,10 +141,10 @@ final class BenchImagesCommand implements Callable<Integer> {
             work.accept(WARM_UP + i);
             rates[i] = batch / ((System.nanoTime() - before) / 1e9);
         }
-        report(new Samples(rates));
+        report(device, new Samples(rates));
     }
 
-    private void report(Samples rates) {
+    private void report(Device device, Samples rates) {
         String name = size.name().toLowerCase(java.util.Locale.ROOT);
         if (common.json) {
             Map<String, Object> line = new LinkedHashMap<>();
@@ -151,6 +152,7 @@ final class BenchImagesCommand implements Callable<Integer> {
             line.put("train", train);
             line.put("batch", batch);
             line.put("threads", deviceOptions.threads());
+            line.put("impl", device.backend().description());
             line.put("img_s", rates.mean());
             line.put("img_s_sd", rates.deviation());
             line.put("img_s_median", rates.median());

@@ -193,8 +193,9 @@ final class BenchKernelsCommand implements Callable<Integer> {
         if (common.json) {
             print(run, device);
         } else {
-            output.println("%s, %d threads: multiply-adds %.0f GFLOP/s, reading %.1f GB/s, copying %.1f GB/s"
-                    .formatted(device, deviceOptions.threads(), roofs.gflops(), roofs.readGbs(), roofs.copyGbs()));
+            output.println("%s (%s): multiply-adds %.0f GFLOP/s, reading %.1f GB/s, copying %.1f GB/s"
+                    .formatted(
+                            device, device.backend().description(), roofs.gflops(), roofs.readGbs(), roofs.copyGbs()));
             output.println("%-20s %-34s %-5s %12s %7s %9s %8s %8s %9s  %s"
                     .formatted(
                             "op", "shape", "dtype", "us", "spread", "GFLOP/s", "GB/s", "FLOP/B", "fraction", "bound"));

@@ -160,7 +160,7 @@ final class BenchTrainCommand implements Callable<Integer> {
             loss = step(loaded, optimizer, inputs, targets, i + 2);
             rates[i] = test.tokens() / ((System.nanoTime() - before) / 1e9);
         }
-        report(test, new Samples(rates), backend.memory().peak(), heap, first, loss);
+        report(test, new Samples(rates), backend, heap, first, loss);
     }
 
     private static double step(
@@ -179,7 +179,8 @@ final class BenchTrainCommand implements Callable<Integer> {
                 .loss();
     }
 
-    private void report(Test test, Samples rates, long peak, HeapMeter heap, double firstLoss, double lastLoss) {
+    private void report(Test test, Samples rates, Backend backend, HeapMeter heap, double firstLoss, double lastLoss) {
+        long peak = backend.memory().peak();
         long heapBytes = heap.bytes() / repetitions;
         if (common.json) {
             Map<String, Object> line = new LinkedHashMap<>();
@@ -188,6 +189,7 @@ final class BenchTrainCommand implements Callable<Integer> {
             line.put("time", test.time);
             line.put("dtype", TrainGptCommand.computeType(test.dtype).name());
             line.put("threads", deviceOptions.threads());
+            line.put("impl", backend.description());
             line.put("tok_s", rates.mean());
             line.put("tok_s_sd", rates.deviation());
             line.put("tok_s_median", rates.median());

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.quern.tensor.Device;
 import io.quern.tensor.testing.Recorded;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -41,6 +42,7 @@ class BenchTrainTest {
             tests.add(n.get("dtype").asText() + " " + n.get("batch") + "x" + n.get("time"));
             lines.add(n);
             assertTrue(n.get("tok_s").asDouble() > 0);
+            assertEquals(Device.CPU.backend().description(), n.get("impl").asText());
         }
         assertEquals(
                 List.of("F32 1x4", "F32 1x6", "F32 2x4", "F32 2x6", "BF16 1x4", "BF16 1x6", "BF16 2x4", "BF16 2x6"),
