@@ -1,14 +1,23 @@
 package io.quern.cuda;
 
 import io.quern.cuda.driver.CudaDevice;
+import io.quern.cuda.driver.Launch;
 import io.quern.tensor.DType;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.TensorException;
 import io.quern.tensor.op.Attention;
 
-/** Launches the kernels of {@code attention.cu}. */
+/**
+ * Launches the kernels of {@code attention_mma.cu} for queries in BF16 and F16 whose rows are aligned, and else those of
+ * {@code attention.cu}.
+ */
 final class AttentionLauncher {
     private static final int LARGEST_HEAD = 128;
+
+    /** What {@code attention_mma.cu} copies at once. */
+    private static final int PIECE_BYTES = 16;
+
+    private static final int PIECE = 8;
 
     private final CudaDevice device;
     private final CudaPool pool;
@@ -27,8 +36,8 @@ final class AttentionLauncher {
 
     private void forward(Attention.Forward op, Tensor[] in, Tensor[] out) {
         Tensor q = in[0];
-        int side = side(q.dtype());
-        device.launch(name("attention", q))
+        Family family = Family.of(q, in[1], in[2]);
+        device.launch(family.kernel("", q))
                 .struct(heads(op.options(), in))
                 .i64(q.address())
                 .i64(in[1].address())
@@ -38,14 +47,14 @@ final class AttentionLauncher {
                 .i64(out[0].address())
                 .i64(out[1].address())
                 .i64(device.faultAddress())
-                .run(blocks(q.dim(1), side), q.dim(2), q.dim(0), side * side);
+                .run(family.blocks(q.dim(1)), q.dim(2), q.dim(0), family.threads);
     }
 
     private void gradient(Attention.Gradient op, Tensor[] in, Tensor[] out) {
         Tensor q = in[0];
         Tensor k = in[1];
         long[] heads = heads(op.options(), in);
-        int side = side(q.dtype());
+        Family family = Family.of(q, k, in[2], in[6]);
         long rows = (long) q.dim(0) * q.dim(1) * q.dim(2);
         try (CudaPool.Scratch delta = pool.scratch(rows * in[5].dtype().bytes())) {
             device.launch(Kernels.named("attention_delta", q.dtype()))
@@ -54,48 +63,71 @@ final class AttentionLauncher {
                     .i64(in[6].address())
                     .i64(delta.address())
                     .run(Kernels.blocks(rows), 1, 1, Kernels.THREADS);
-            device.launch(name("attention_dq", q))
-                    .struct(heads)
-                    .i64(q.address())
-                    .i64(k.address())
-                    .i64(in[2].address())
-                    .i64(Kernels.address(in[3]))
-                    .i64(in[5].address())
-                    .i64(delta.address())
-                    .i64(in[6].address())
+            gradient(family.kernel("_dq", q), heads, in, delta)
                     .i64(out[0].address())
-                    .run(blocks(q.dim(1), side), q.dim(2), q.dim(0), side * side);
-            device.launch(name("attention_dkv", q))
-                    .struct(heads)
-                    .i64(q.address())
-                    .i64(k.address())
-                    .i64(in[2].address())
-                    .i64(Kernels.address(in[3]))
-                    .i64(in[5].address())
-                    .i64(delta.address())
-                    .i64(in[6].address())
+                    .run(family.blocks(q.dim(1)), q.dim(2), q.dim(0), family.threads);
+            gradient(family.kernel("_dkv", q), heads, in, delta)
                     .i64(out[1].address())
                     .i64(out[2].address())
-                    .run(blocks(k.dim(1), side), k.dim(2), k.dim(0), side * side);
+                    .run(family.blocks(k.dim(1)), k.dim(2), k.dim(0), family.threads);
         }
     }
 
-    private static String name(String kernel, Tensor q) {
-        int size = q.dim(3);
-        if (size > LARGEST_HEAD) {
-            throw new TensorException(
-                    "CUDA has kernels for heads of up to " + LARGEST_HEAD + ", not " + size + "; use --device cpu");
+    private Launch gradient(String kernel, long[] heads, Tensor[] in, CudaPool.Scratch delta) {
+        return device.launch(kernel)
+                .struct(heads)
+                .i64(in[0].address())
+                .i64(in[1].address())
+                .i64(in[2].address())
+                .i64(Kernels.address(in[3]))
+                .i64(in[5].address())
+                .i64(delta.address())
+                .i64(in[6].address());
+    }
+
+    /**
+     * Kernels that are built alike.
+     *
+     * @param rows of a block: queries, or keys for dk and dv
+     */
+    private record Family(String name, int rows, int threads) {
+        private static final Family SCALAR = new Family("attention", 16, 16 * 16);
+        private static final Family SCALAR_F64 = new Family("attention", 8, 8 * 8);
+        private static final Family MMA = new Family("attention_mma", 64, 128);
+
+        /** The family for queries and other operands [B, T, H, D]. */
+        static Family of(Tensor q, Tensor... others) {
+            if (q.dtype() == DType.F64) {
+                return SCALAR_F64;
+            }
+            boolean mma = q.dtype() != DType.F32 && q.dim(1) > 1 && inPieces(q);
+            for (Tensor t : others) {
+                mma &= inPieces(t);
+            }
+            return mma ? MMA : SCALAR;
         }
-        return Kernels.named(kernel + (size <= 64 ? "_d64" : "_d128"), q.dtype());
-    }
 
-    /** Side of {@code attention.cu}. */
-    private static int side(DType dtype) {
-        return dtype == DType.F64 ? 8 : 16;
-    }
+        /** Whether rows are aligned pieces of 16 bytes. */
+        private static boolean inPieces(Tensor t) {
+            boolean whole = t.address() % PIECE_BYTES == 0 && t.dim(3) % PIECE == 0;
+            for (int d = 0; d < 3; d++) {
+                whole &= t.dim(d) == 1 || t.stride(d) % PIECE == 0;
+            }
+            return whole;
+        }
 
-    private static long blocks(long n, int side) {
-        return (n + side - 1) / side;
+        String kernel(String which, Tensor q) {
+            int size = q.dim(3);
+            if (size > LARGEST_HEAD) {
+                throw new TensorException(
+                        "CUDA has kernels for heads of up to " + LARGEST_HEAD + ", not " + size + "; use --device cpu");
+            }
+            return Kernels.named(name + which + (size <= 64 ? "_d64" : "_d128"), q.dtype());
+        }
+
+        long blocks(long n) {
+            return (n + rows - 1) / rows;
+        }
     }
 
     /** The {@code Heads} of {@code attention.cu}. */

@@ -74,12 +74,13 @@ class BarrierMutationTest {
         }
 
         DType dtype() {
-            return kernel() == MatMulKernel.MMA_64 || kernel().isForHopper() ? DType.BF16 : DType.F32;
+            boolean half = family.equals("attention_mma.cu") || kernel() == MatMulKernel.MMA_64;
+            return half || kernel().isForHopper() ? DType.BF16 : DType.F32;
         }
 
         boolean concerns(Op op) {
             return switch (family) {
-                case "attention.cu" -> op instanceof Attention;
+                case "attention.cu", "attention_mma.cu" -> op instanceof Attention;
                 case "reduce.cu" ->
                     op instanceof Reduce && !(op instanceof Reduce.TopK) && !(op instanceof Reduce.SquaredNorm);
                 case "update.cu" -> op instanceof Reduce.SquaredNorm;
@@ -98,7 +99,7 @@ class BarrierMutationTest {
     /** The sources whose kernels run what a source has. */
     private static List<String> families(String source) {
         return switch (source) {
-            case "common.cuh" -> List.of("reduce.cu", "norm.cu", "loss.cu", "update.cu");
+            case "common.cuh" -> List.of("reduce.cu", "norm.cu", "loss.cu");
             case "slices.cuh" -> List.of("matmul_mma.cu", "matmul_tf32.cu");
             default -> List.of(source);
         };
@@ -196,6 +197,7 @@ class BarrierMutationTest {
     private static String failure(Mutant m) {
         CatalogRun.backend().products().choose(ProductChooser.Choice.OWN, m.kernel());
         List<OpCase> cases = new ArrayList<>(m.kernel().isForHopper() ? WgmmaTest.cases() : MatMulKernelsTest.cases());
+        cases.addAll(AttentionKernelsTest.cases());
         cases.addAll(OpCatalog.all());
         for (OpCase c : cases) {
             if (!c.dtypes().contains(m.dtype())) {
