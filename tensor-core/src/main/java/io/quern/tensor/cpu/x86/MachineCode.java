@@ -34,12 +34,17 @@ public final class MachineCode {
         return STATE.reason;
     }
 
+    @Override
+    public String toString() {
+        return reason;
+    }
+
     /** Code that stays until the process ends. */
     public static MemorySegment install(Assembler a) {
         return CodeMemory.install(a.code(), Arena.global());
     }
 
-    private static MachineCode decide(String wish) {
+    static MachineCode decide(String wish) {
         switch (wish) {
             case "auto", "machine" -> {
                 MachineCode found = look();

@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.quern.tensor.TensorException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -98,5 +99,21 @@ class MachineCodeTest {
     void theDescriptionSaysWhy() {
         assertEquals(MachineCode.isUsed(), MachineCode.features() != null);
         assertEquals(MachineCode.isUsed(), !MachineCode.description().startsWith("no machine code"));
+    }
+
+    @Test
+    void thePropertyDecides() {
+        assertEquals(
+                "no machine code (quern.cpu.code=java)",
+                MachineCode.decide("java").toString());
+        var wrong = assertThrows(TensorException.class, () -> MachineCode.decide("native"));
+        assertTrue(wrong.getMessage().contains("'native'"), wrong.getMessage());
+        MachineCode found = MachineCode.decide("auto");
+        if (found.toString().startsWith("no machine code")) {
+            var none = assertThrows(TensorException.class, () -> MachineCode.decide("machine"));
+            assertTrue(none.getMessage().contains(found.toString()), none.getMessage());
+        } else {
+            assertEquals(found.toString(), MachineCode.decide("machine").toString());
+        }
     }
 }
