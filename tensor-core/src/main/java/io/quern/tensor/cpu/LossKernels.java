@@ -66,6 +66,7 @@ final class LossKernels {
                 OffHeap.setFloat(out[1].address() + 4L * r, (float) lse);
                 OffHeap.setFloat(out[2].address() + 4L * r, (float) weight);
             }
+            GemmScratch.give(block);
         });
     }
 
@@ -152,6 +153,7 @@ final class LossKernels {
                 gradient(x + r * stride, lse, a, b, s == 0 ? 0 : weights, dx, v, block);
                 OffHeap.setFloat(dx + 4L * t, OffHeap.getFloat(dx + 4L * t) - (float) (dLoss * hit));
             }
+            GemmScratch.give(block);
         });
     }
 

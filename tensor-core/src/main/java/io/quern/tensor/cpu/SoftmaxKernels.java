@@ -36,6 +36,7 @@ final class SoftmaxKernels {
                     row(x + row, y + row, n, block);
                 }
             }
+            GemmScratch.give(block);
         });
     }
 
@@ -53,6 +54,7 @@ final class SoftmaxKernels {
                     gradient(y.address() + row, dy.address() + row, sum, dx.address() + row, n);
                 }
             }
+            GemmScratch.give(block);
         });
     }
 
@@ -64,9 +66,9 @@ final class SoftmaxKernels {
         }
     }
 
-    /** A block for rows of {@code n} elements. */
+    /** A block for rows of {@code n} elements, or longer; to be given back to {@link GemmScratch}. */
     static float[] block(int n) {
-        return new float[UnaryKernels.padded(Math.min(n, BLOCK))];
+        return GemmScratch.take(UnaryKernels.padded(Math.min(n, BLOCK)));
     }
 
     private static void row(long x, long y, int n, float[] block) {
