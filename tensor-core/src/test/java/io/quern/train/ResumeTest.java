@@ -95,9 +95,9 @@ class ResumeTest extends LeakChecked {
                 "--enable-native-access=ALL-UNNAMED",
                 "-cp",
                 System.getProperty("java.class.path")));
-        // Sums depend on the width of vectors.
+        // Sums depend on the width of vectors and on what multiplies.
         ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
-                .filter(a -> a.startsWith("-XX:MaxVectorSize"))
+                .filter(a -> a.startsWith("-XX:MaxVectorSize") || a.startsWith("-Dquern.cpu.code"))
                 .forEach(command::add);
         command.addAll(List.of(ResumeRun.class.getName(), dir.toString(), "" + lastStep));
         return new ProcessBuilder(command)
