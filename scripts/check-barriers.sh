@@ -1,6 +1,6 @@
 #!/bin/sh
 # Removes each synchronisation of the CUDA kernels in turn, or weakens it, and runs the catalogue's cases of that family on
-# the emulated device: some case must fail each time. Takes about three minutes on two cores; needs g++. Prints each, why it
+# the emulated device: some case must fail each time. Takes about five minutes on two cores; needs g++. Prints each, why it
 # failed, and the survivors; fails if there is one.
 #   scripts/check-barriers.sh [SOURCES]     a regular expression of names such as matmul.*; default: all
 set -eu
