@@ -65,6 +65,8 @@ EMU_EXPORT void emu_tensor_copy(void *to, const void *map, const int *at, unsign
 EMU_EXPORT void emu_group_fence();
 EMU_EXPORT void emu_group_multiply(float *c, unsigned n, unsigned long long a, unsigned long long b, bool accumulate,
         bool a_across, bool b_across, bool half);
+EMU_EXPORT void emu_group_multiply_rows(
+        float *c, unsigned n, const unsigned *a, unsigned long long b, bool b_across, bool half);
 EMU_EXPORT void emu_group_commit();
 EMU_EXPORT void emu_group_wait(unsigned pending);
 

@@ -33,6 +33,8 @@ struct Product {
     unsigned n;
     uint64_t a, b;
     bool accumulate, a_across, b_across, half;
+    bool has_rows;  // of a, in registers
+    float rows[ROWS][DEPTH] = {};
     unsigned asked = 0;
     Sums *sums[GROUP] = {};
     Clock least;
@@ -64,6 +66,13 @@ WarpGroup &mine() {
 
 Thread &self() {
     return mine().threads[running_thread() % GROUP];
+}
+
+float number(unsigned short bits, bool half) {
+    unsigned wide = (unsigned)bits << 16;
+    float x;
+    memcpy(&x, &wide, 4);
+    return half ? half_to_float(bits) : x;
 }
 
 // A matrix as a descriptor has it: `across` is the outer dimension of the product.
@@ -119,11 +128,8 @@ struct Matrix {
             unsigned short bits[8];
             memcpy(bits, (void *)p, 16);
             for (unsigned i = 0; i < 8; i++) {
-                unsigned wide = (unsigned)bits[i] << 16;
-                float x;
-                memcpy(&x, &wide, 4);
                 to[(across + (is_across ? i : 0)) * across_step + (k + (is_across ? 0 : i)) * k_step] =
-                        half ? half_to_float(bits[i]) : x;
+                        number(bits[i], half);
             }
         });
     }
@@ -131,7 +137,11 @@ struct Matrix {
 
 void multiply(Product &p) {
     static float a[ROWS][DEPTH], b[DEPTH][MOST_COLUMNS], c[ROWS][MOST_COLUMNS];
-    Matrix(p.a, p.a_across).read(ROWS, p.half, a[0], DEPTH, 1);
+    if (p.has_rows) {
+        memcpy(a, p.rows, sizeof a);
+    } else {
+        Matrix(p.a, p.a_across).read(ROWS, p.half, a[0], DEPTH, 1);
+    }
     Matrix(p.b, p.b_across).read(p.n, p.half, b[0], 1, MOST_COLUMNS);
     for (unsigned r = 0; r < ROWS; r++) {
         std::fill(c[r], c[r] + p.n, 0.0f);
@@ -156,7 +166,9 @@ void start(Product &p) {
         check_product_starts(place, p.least);
         p.reads.push_back((uint32_t)(place - dynamic_shared()));
     };
-    Matrix(p.a, p.a_across).for_pieces(ROWS, note);
+    if (!p.has_rows) {
+        Matrix(p.a, p.a_across).for_pieces(ROWS, note);
+    }
     Matrix(p.b, p.b_across).for_pieces(p.n, note);
 }
 
@@ -251,33 +263,54 @@ void emu_group_fence() {
     self().fenced = true;
 }
 
-void emu_group_multiply(float *c, unsigned n, unsigned long long a, unsigned long long b, bool accumulate, bool a_across,
-        bool b_across, bool half) {
+// The running thread asks for a product; all of its group must ask for the same.
+static Product &ask(float *c, const Product &wanted) {
     WarpGroup &g = mine();
     Thread &t = self();
     if (!t.fenced) {
         fail(LAUNCH_FAILED, "a product of a warp group without wgmma.fence before it");
     }
+    unsigned n = wanted.n;
     if (blockDim.x % GROUP != 0 || n % 8 != 0 || n == 0 || n > MOST_COLUMNS) {
         fail(LAUNCH_FAILED, "there is no product of a warp group with " + std::to_string(n) + " columns here");
     }
-    unsigned number = t.asked++;
+    unsigned count = t.asked++;
     t.group.push_back(t.closed);
-    if (number == g.products.size()) {
+    if (count == g.products.size()) {
         if (!clocks_on) {
             clocks_start(blockDim.x * blockDim.y * blockDim.z);
         }
-        g.products.push_back(std::make_unique<Product>(Product{n, a, b, accumulate, a_across, b_across, half}));
+        g.products.push_back(std::make_unique<Product>(wanted));
     }
-    Product &p = *g.products[number];
-    if (p.n != n || p.a != a || p.b != b || p.accumulate != accumulate || p.a_across != a_across || p.b_across != b_across
-            || p.half != half) {
+    Product &p = *g.products[count];
+    if (p.n != n || p.a != wanted.a || p.b != wanted.b || p.accumulate != wanted.accumulate
+            || p.a_across != wanted.a_across || p.b_across != wanted.b_across || p.half != wanted.half
+            || p.has_rows != wanted.has_rows) {
         fail(LAUNCH_FAILED, "threads of a warp group ask for different products");
     }
-    Sums *s = sums_of(t, c, n / 2, accumulate);
-    s->last = number;
+    Sums *s = sums_of(t, c, n / 2, p.accumulate);
+    s->last = count;
     p.sums[running_thread() % GROUP] = s;
     clock_least(running_thread(), p.least);
+    return p;
+}
+
+void emu_group_multiply(float *c, unsigned n, unsigned long long a, unsigned long long b, bool accumulate, bool a_across,
+        bool b_across, bool half) {
+    Product &p = ask(c, {n, a, b, accumulate, a_across, b_across, half, false});
+    if (++p.asked == GROUP) {
+        start(p);
+    }
+}
+
+void emu_group_multiply_rows(
+        float *c, unsigned n, const unsigned *a, unsigned long long b, bool b_across, bool half) {
+    Product &p = ask(c, {n, 0, b, true, false, b_across, half, true});
+    unsigned t = running_thread() % GROUP;
+    for (unsigned i = 0; i < 8; i++) {
+        p.rows[t / 32 * 16 + t % 32 / 4 + i / 2 % 2 * 8][t % 4 * 2 + i % 2 + i / 4 * 8] =
+                number((unsigned short)(a[i / 2] >> 16 * (i % 2)), half);
+    }
     if (++p.asked == GROUP) {
         start(p);
     }

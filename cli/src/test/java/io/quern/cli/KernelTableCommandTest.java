@@ -46,8 +46,9 @@ class KernelTableCommandTest {
         for (String op : List.of("matmul", "matmul/cublas", "matmul/tile", "matmul/tile128")) {
             assertEquals(3, ops.stream().filter(op::equals).count(), op + " in " + ops);
         }
+        // Those of linear layers with a bias too.
         assertEquals(
-                3, new ObjectMapper().readTree(table.toFile()).get("products").size());
+                5, new ObjectMapper().readTree(table.toFile()).get("products").size());
 
         Path data =
                 Files.writeString(folder.resolve("data.txt"), "to be or not to be, that is the question. ".repeat(40));
@@ -71,8 +72,8 @@ class KernelTableCommandTest {
                                 + " --json")));
         JsonNode choices = runs.get(0).json().getFirst().get("kernel_choices").get("cuda");
         assertEquals("the table " + table + " is used", choices.get(0).asText());
-        assertEquals(4, choices.size());
-        assertTrue(choices.get(1).asText().startsWith("F32 nn 16 x 32 x 32, aligned: "), choices.toString());
+        assertEquals(6, choices.size());
+        assertTrue(choices.get(1).asText().startsWith("F32 nn 16 x 32 x 32, aligned"), choices.toString());
         assertTrue(
                 runs.get(1).out().contains("kernel_choices\n  cuda               the table "),
                 runs.get(1).out());
@@ -94,7 +95,7 @@ class KernelTableCommandTest {
         assertTrue(
                 runs.get(7).json().stream()
                         .anyMatch(
-                                n -> n.path("impl").asText().contains("matrix products: cuBLAS; a table of 3 classes")),
+                                n -> n.path("impl").asText().contains("matrix products: cuBLAS; a table of 5 classes")),
                 runs.get(7).out());
     }
 

@@ -9,7 +9,7 @@ import io.quern.tensor.op.Attention;
 
 /**
  * Launches the kernels of {@code attention_mma.cu} for queries in BF16 and F16 whose rows are aligned, and else those of
- * {@code attention.cu}.
+ * {@code attention.cu}; forward those of {@code attention_wgmma.cu} where they are asked for.
  */
 final class AttentionLauncher {
     private static final int LARGEST_HEAD = 128;
@@ -22,9 +22,13 @@ final class AttentionLauncher {
     private final CudaDevice device;
     private final CudaPool pool;
 
+    /** No card has run those kernels yet: they are asked for. */
+    private boolean hopper;
+
     AttentionLauncher(CudaDevice device, CudaPool pool) {
         this.device = device;
         this.pool = pool;
+        useHopper("wgmma".equals(System.getProperty("quern.cuda.attention")));
     }
 
     void run(Attention op, Tensor[] in, Tensor[] out) {
@@ -34,8 +38,17 @@ final class AttentionLauncher {
         }
     }
 
+    /** Whether forward takes the kernels that only Hopper runs where they can, for tests and measurements. */
+    void useHopper(boolean use) {
+        hopper = use && device.isHopper();
+    }
+
     private void forward(Attention.Forward op, Tensor[] in, Tensor[] out) {
         Tensor q = in[0];
+        if (hopper && BoxedAttention.takes(op.options(), in)) {
+            BoxedAttention.launch(device, op.options(), in, out);
+            return;
+        }
         Family family = Family.of(q, in[1], in[2]);
         device.launch(family.kernel("", q))
                 .struct(heads(op.options(), in))

@@ -221,4 +221,9 @@ final class CudaBackend implements Backend, Tunable {
     public void trim() {
         pool.trim();
     }
+
+    /** For tests and measurements. */
+    AttentionLauncher attention() {
+        return attention;
+    }
 }

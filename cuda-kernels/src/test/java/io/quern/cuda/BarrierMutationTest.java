@@ -74,13 +74,32 @@ class BarrierMutationTest {
         }
 
         DType dtype() {
-            boolean half = family.equals("attention_mma.cu") || kernel() == MatMulKernel.MMA_64;
-            return half || kernel().isForHopper() ? DType.BF16 : DType.F32;
+            return family.equals("attention_mma.cu") || kernel() == MatMulKernel.MMA_64 || isForHopper()
+                    ? DType.BF16
+                    : DType.F32;
+        }
+
+        private boolean isForHopper() {
+            return family.endsWith("_wgmma.cu");
+        }
+
+        List<OpCase> cases() {
+            return switch (family) {
+                case "attention_wgmma.cu" -> WgmmaAttentionTest.cases();
+                case "matmul_wgmma.cu" -> WgmmaTest.cases();
+                default -> MatMulKernelsTest.cases();
+            };
+        }
+
+        List<String> compare(OpCase c) {
+            return family.equals("attention_wgmma.cu")
+                    ? WgmmaAttentionTest.compare(c, dtype())
+                    : MatMulKernelsTest.compare(c, kernel(), dtype());
         }
 
         boolean concerns(Op op) {
             return switch (family) {
-                case "attention.cu", "attention_mma.cu" -> op instanceof Attention;
+                case "attention.cu", "attention_mma.cu", "attention_wgmma.cu" -> op instanceof Attention;
                 case "reduce.cu" ->
                     op instanceof Reduce && !(op instanceof Reduce.TopK) && !(op instanceof Reduce.SquaredNorm);
                 case "update.cu" -> op instanceof Reduce.SquaredNorm;
@@ -118,6 +137,7 @@ class BarrierMutationTest {
         EmulatedSchedule.replace(null);
         EmulatedSchedule.forgive(false);
         CatalogRun.backend().products().choose(ProductChooser.Choice.AUTO);
+        CatalogRun.backend().attention().useHopper(false);
         MatMulKernel.allowTf32(false);
     }
 
@@ -185,7 +205,7 @@ class BarrierMutationTest {
             Files.copy(source, work.resolve(source.getFileName()));
         }
         Files.copy(EmulatorBuild.KERNELS.resolve(m.family), work.resolve(m.family));
-        Files.writeString(work.resolve(m.source), m.text.replace("MATMUL_WGMMAS(f16, f16)", ""));
+        Files.writeString(work.resolve(m.source), m.text.replaceAll("(MATMUL_WGMMAS|ATTENTION_WGMMA)\\(f16, .*", ""));
         Path common = work.resolve("common.cuh");
         Files.writeString(
                 common,
@@ -196,7 +216,8 @@ class BarrierMutationTest {
     /** The first failure of a case that runs the changed kernels, or null. */
     private static String failure(Mutant m) {
         CatalogRun.backend().products().choose(ProductChooser.Choice.OWN, m.kernel());
-        List<OpCase> cases = new ArrayList<>(m.kernel().isForHopper() ? WgmmaTest.cases() : MatMulKernelsTest.cases());
+        CatalogRun.backend().attention().useHopper(m.isForHopper());
+        List<OpCase> cases = new ArrayList<>(m.cases());
         cases.addAll(AttentionKernelsTest.cases());
         cases.addAll(OpCatalog.all());
         for (OpCase c : cases) {
@@ -206,7 +227,7 @@ class BarrierMutationTest {
             try {
                 List<String> wrong =
                         Scope.run(() -> m.concerns(c.op(c.operands(CatalogRun.SEED, m.dtype(), Device.CPU)))
-                                ? MatMulKernelsTest.compare(c, m.kernel(), m.dtype())
+                                ? m.compare(c)
                                 : List.<String>of());
                 if (!wrong.isEmpty()) {
                     return wrong.getFirst();

@@ -206,6 +206,10 @@ __device__ __forceinline__ void hold(float *c) {
 template <class T, int N, bool A_ACROSS, bool B_ACROSS>
 struct GroupProduct;
 
+// The same with a in registers, as fragments of 16 rows for each warp (tensor_core.cuh), and always with what c was.
+template <class T, int N, bool B_ACROSS>
+struct RowsProduct;
+
 #ifdef __CUDACC__
 #define SUMS(i)                                                                                                       \
     "+f"(c[i]), "+f"(c[i + 1]), "+f"(c[i + 2]), "+f"(c[i + 3]), "+f"(c[i + 4]), "+f"(c[i + 5]), "+f"(c[i + 6]),       \
@@ -293,6 +297,58 @@ struct GroupProduct<f16, 256, A_ACROSS, B_ACROSS> {
                      : "memory");
     }
 };
+template <bool B_ACROSS>
+struct RowsProduct<bf16, 64, B_ACROSS> {
+    static __device__ __forceinline__ void add(float *c, const u32 *a, u64 b) {
+        asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {"
+                     "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+                     "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
+                     "{%32, %33, %34, %35}, %36, 1, 1, 1, %37;"
+                     : SUMS(0), SUMS(8), SUMS(16), SUMS(24)
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"((int)B_ACROSS)
+                     : "memory");
+    }
+};
+template <bool B_ACROSS>
+struct RowsProduct<f16, 64, B_ACROSS> {
+    static __device__ __forceinline__ void add(float *c, const u32 *a, u64 b) {
+        asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.f16.f16 {"
+                     "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+                     "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
+                     "{%32, %33, %34, %35}, %36, 1, 1, 1, %37;"
+                     : SUMS(0), SUMS(8), SUMS(16), SUMS(24)
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"((int)B_ACROSS)
+                     : "memory");
+    }
+};
+template <bool B_ACROSS>
+struct RowsProduct<bf16, 128, B_ACROSS> {
+    static __device__ __forceinline__ void add(float *c, const u32 *a, u64 b) {
+        asm volatile("wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
+                     "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+                     "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+                     "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+                     "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "
+                     "{%64, %65, %66, %67}, %68, 1, 1, 1, %69;"
+                     : SUMS(0), SUMS(8), SUMS(16), SUMS(24), SUMS(32), SUMS(40), SUMS(48), SUMS(56)
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"((int)B_ACROSS)
+                     : "memory");
+    }
+};
+template <bool B_ACROSS>
+struct RowsProduct<f16, 128, B_ACROSS> {
+    static __device__ __forceinline__ void add(float *c, const u32 *a, u64 b) {
+        asm volatile("wgmma.mma_async.sync.aligned.m64n128k16.f32.f16.f16 {"
+                     "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+                     "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+                     "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+                     "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "
+                     "{%64, %65, %66, %67}, %68, 1, 1, 1, %69;"
+                     : SUMS(0), SUMS(8), SUMS(16), SUMS(24), SUMS(32), SUMS(40), SUMS(48), SUMS(56)
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"((int)B_ACROSS)
+                     : "memory");
+    }
+};
 #else
 template <class T>
 struct IsHalf {
@@ -307,6 +363,13 @@ template <class T, int N, bool A_ACROSS, bool B_ACROSS>
 struct GroupProduct {
     static void add(float *c, u64 a, u64 b, int accumulate) {
         emu_group_multiply(c, N, a, b, accumulate != 0, A_ACROSS, B_ACROSS, IsHalf<T>::value);
+    }
+};
+
+template <class T, int N, bool B_ACROSS>
+struct RowsProduct {
+    static void add(float *c, const u32 *a, u64 b) {
+        emu_group_multiply_rows(c, N, a, b, B_ACROSS, IsHalf<T>::value);
     }
 };
 #endif
