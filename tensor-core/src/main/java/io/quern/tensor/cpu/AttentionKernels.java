@@ -16,6 +16,11 @@ final class AttentionKernels {
 
     private AttentionKernels() {}
 
+    /** Whether queries [B, T, H, D] are so few that they go one at a time. */
+    static boolean isRows(Tensor q) {
+        return q.dim(1) < TILED;
+    }
+
     /** Address of [N, T, H, D] with a dense innermost dimension; strides in elements. */
     record Rows(long base, long n, long t, long h) {
         static Rows of(Tensor x) {

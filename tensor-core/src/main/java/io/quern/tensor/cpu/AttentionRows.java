@@ -27,6 +27,10 @@ final class AttentionRows {
     }
 
     private static void head(Call c, int b, int head, Rows out, long lse) {
+        if (AttentionMachine.serves(c.size())) {
+            AttentionMachine.head(c, b, head, out, lse);
+            return;
+        }
         int padded = GemmPack.up(Math.max(1, c.keys()), L);
         float[] p = GemmScratch.take(padded);
         float[] q = GemmScratch.take(GemmPack.up(c.size(), L));

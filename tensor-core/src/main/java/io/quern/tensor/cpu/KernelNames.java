@@ -3,6 +3,7 @@ package io.quern.tensor.cpu;
 import io.quern.tensor.DType;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.cpu.x86.MachineCode;
+import io.quern.tensor.op.Attention;
 import io.quern.tensor.op.CustomOp;
 import io.quern.tensor.op.Elementwise;
 import io.quern.tensor.op.Index;
@@ -19,6 +20,9 @@ final class KernelNames {
         return switch (op) {
             case CustomOp c -> "custom";
             case MatMul m when first != DType.F64 -> product(in[0], in[1], out[0]);
+            case Attention.Forward a
+            when first == DType.F32 && AttentionKernels.isRows(in[0]) ->
+                AttentionMachine.serves(in[0].dim(3)) ? "rows, machine code" : "rows, " + vectors();
             case Elementwise.Cast c -> vectors();
             case Index.EmbeddingGrad e -> first == DType.F64 ? "scalar" : vectors();
             case Index i -> "copy";

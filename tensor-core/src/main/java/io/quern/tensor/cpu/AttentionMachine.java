@@ -1,0 +1,99 @@
+package io.quern.tensor.cpu;
+
+import io.quern.tensor.cpu.AttentionKernels.Call;
+import io.quern.tensor.cpu.AttentionKernels.Rows;
+import io.quern.tensor.cpu.x86.AttentionCode;
+import io.quern.tensor.cpu.x86.MachineCode;
+import io.quern.tensor.cpu.x86.NativeCall;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicReferenceArray;
+
+/**
+ * What {@link AttentionRows} does, its two products by machine code where there is some; between them the weights go to
+ * the heap for the softmax.
+ */
+final class AttentionMachine {
+    private static final int LANES = 16;
+    private static final AtomicReferenceArray<MemorySegment> SCORES =
+            new AtomicReferenceArray<>(2 * (AttentionCode.VECTORS + 1));
+    private static final AtomicReferenceArray<MemorySegment> VALUES =
+            new AtomicReferenceArray<>(2 * (AttentionCode.VECTORS + 1));
+
+    private AttentionMachine() {}
+
+    /** Whether there is code for a head size. */
+    static boolean serves(int size) {
+        return size % LANES == 0 && size > 0 && size <= LANES * AttentionCode.VECTORS && MachineCode.isUsed();
+    }
+
+    /** All queries of a head. */
+    static void head(Call c, int b, int head, Rows out, long lse) {
+        int padded = GemmPack.up(Math.max(1, c.keys()), Lanes.L);
+        long bytes = AttentionCode.PARAMETERS + (long) Float.BYTES * padded;
+        long scratch = NativeScratch.take(bytes);
+        float[] p = GemmScratch.take(padded);
+        try {
+            for (int i = 0; i < c.queries(); i++) {
+                float logSum = query(c, b, head, i, scratch, p, out.at(b, i, head));
+                OffHeap.setFloat(lse + Float.BYTES * (((long) b * c.heads() + head) * c.queries() + i), logSum);
+            }
+        } finally {
+            GemmScratch.give(p);
+            NativeScratch.give(scratch, bytes);
+        }
+    }
+
+    private static float query(Call c, int b, int head, int i, long parameters, float[] p, long to) {
+        int n = c.visible(i);
+        int g = c.keyHead(head);
+        long scores = parameters + AttentionCode.PARAMETERS;
+        long rows = c.rows() == 0 ? 0 : c.rows() + Integer.BYTES * (long) b * c.keys();
+        int row = c.rows() == 0 ? b : 0;
+        parameters(parameters, c.k(), (float) c.options().scale());
+        long q = c.q().at(b, i, head);
+        NativeCall.call(code(SCORES, c), parameters, q, c.k().at(row, 0, g), n, scores, rows);
+        OffHeap.read(scores, p, 0, n);
+        for (int j = 0; j < n && c.keyMask() != 0; j++) {
+            p[j] = c.hidden(b, j) ? Float.NEGATIVE_INFINITY : p[j];
+        }
+        int padded = GemmPack.up(n, Lanes.L);
+        Arrays.fill(p, n, padded, Float.NEGATIVE_INFINITY);
+        float max = SoftmaxRow.max(p, 0, padded);
+        if (max == Float.NEGATIVE_INFINITY) {
+            OffHeap.zero(to, (long) Float.BYTES * c.size());
+            return max;
+        }
+        float sum = SoftmaxRow.exp(p, 0, padded, max);
+        if (c.options().dropout() > 0) {
+            AttentionDropout.apply(c, c.weight(b, head, i), p, 0, n);
+        }
+        OffHeap.write(p, 0, scores, n);
+        parameters(parameters, c.v(), 1 / sum);
+        NativeCall.call(code(VALUES, c), parameters, scores, c.v().at(row, 0, g), n, to, rows);
+        return max + (float) Math.log(sum);
+    }
+
+    private static void parameters(long at, Rows keys, float factor) {
+        OffHeap.setLong(at + AttentionCode.ROW, Float.BYTES * keys.n());
+        OffHeap.setLong(at + AttentionCode.TIME, Float.BYTES * keys.t());
+        OffHeap.setFloat(at + AttentionCode.FACTOR, factor);
+    }
+
+    private static MemorySegment code(AtomicReferenceArray<MemorySegment> all, Call c) {
+        int vectors = c.size() / LANES;
+        int at = 2 * vectors + (c.rows() == 0 ? 0 : 1);
+        MemorySegment code = all.get(at);
+        return code != null ? code : write(all, at, vectors, c.rows() != 0);
+    }
+
+    private static synchronized MemorySegment write(
+            AtomicReferenceArray<MemorySegment> all, int at, int vectors, boolean rows) {
+        MemorySegment code = all.get(at);
+        if (code == null) {
+            code = all == SCORES ? AttentionCode.scores(vectors, rows) : AttentionCode.values(vectors, rows);
+            all.set(at, code);
+        }
+        return code;
+    }
+}
