@@ -3,11 +3,11 @@ package io.quern.tensor.cpu;
 import io.quern.tensor.cpu.AttentionKernels.Call;
 import io.quern.tensor.cpu.AttentionKernels.Rows;
 import io.quern.tensor.cpu.x86.AttentionCode;
+import io.quern.tensor.cpu.x86.CodeTable;
 import io.quern.tensor.cpu.x86.MachineCode;
 import io.quern.tensor.cpu.x86.NativeCall;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
-import java.util.concurrent.atomic.AtomicReferenceArray;
 
 /**
  * What {@link AttentionRows} does, its two products by machine code where there is some; between them the weights go to
@@ -15,10 +15,8 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
  */
 final class AttentionMachine {
     private static final int LANES = 16;
-    private static final AtomicReferenceArray<MemorySegment> SCORES =
-            new AtomicReferenceArray<>(2 * (AttentionCode.VECTORS + 1));
-    private static final AtomicReferenceArray<MemorySegment> VALUES =
-            new AtomicReferenceArray<>(2 * (AttentionCode.VECTORS + 1));
+    private static final CodeTable SCORES = new CodeTable(2 * (AttentionCode.VECTORS + 1));
+    private static final CodeTable VALUES = new CodeTable(2 * (AttentionCode.VECTORS + 1));
 
     private AttentionMachine() {}
 
@@ -52,7 +50,7 @@ final class AttentionMachine {
         int row = c.rows() == 0 ? b : 0;
         parameters(parameters, c.k(), (float) c.options().scale());
         long q = c.q().at(b, i, head);
-        NativeCall.call(code(SCORES, c), parameters, q, c.k().at(row, 0, g), n, scores, rows);
+        NativeCall.call(scores(c), parameters, q, c.k().at(row, 0, g), n, scores, rows);
         OffHeap.read(scores, p, 0, n);
         for (int j = 0; j < n && c.keyMask() != 0; j++) {
             p[j] = c.hidden(b, j) ? Float.NEGATIVE_INFINITY : p[j];
@@ -70,7 +68,7 @@ final class AttentionMachine {
         }
         OffHeap.write(p, 0, scores, n);
         parameters(parameters, c.v(), 1 / sum);
-        NativeCall.call(code(VALUES, c), parameters, scores, c.v().at(row, 0, g), n, to, rows);
+        NativeCall.call(values(c), parameters, scores, c.v().at(row, 0, g), n, to, rows);
         return max + (float) Math.log(sum);
     }
 
@@ -80,20 +78,21 @@ final class AttentionMachine {
         OffHeap.setFloat(at + AttentionCode.FACTOR, factor);
     }
 
-    private static MemorySegment code(AtomicReferenceArray<MemorySegment> all, Call c) {
-        int vectors = c.size() / LANES;
-        int at = 2 * vectors + (c.rows() == 0 ? 0 : 1);
-        MemorySegment code = all.get(at);
-        return code != null ? code : write(all, at, vectors, c.rows() != 0);
+    private static MemorySegment scores(Call c) {
+        MemorySegment code = SCORES.get(index(c));
+        return code != null
+                ? code
+                : SCORES.write(index(c), () -> AttentionCode.scores(c.size() / LANES, c.rows() != 0));
     }
 
-    private static synchronized MemorySegment write(
-            AtomicReferenceArray<MemorySegment> all, int at, int vectors, boolean rows) {
-        MemorySegment code = all.get(at);
-        if (code == null) {
-            code = all == SCORES ? AttentionCode.scores(vectors, rows) : AttentionCode.values(vectors, rows);
-            all.set(at, code);
-        }
-        return code;
+    private static MemorySegment values(Call c) {
+        MemorySegment code = VALUES.get(index(c));
+        return code != null
+                ? code
+                : VALUES.write(index(c), () -> AttentionCode.values(c.size() / LANES, c.rows() != 0));
+    }
+
+    private static int index(Call c) {
+        return 2 * (c.size() / LANES) + (c.rows() == 0 ? 0 : 1);
     }
 }
