@@ -359,17 +359,17 @@ public final class Assembler {
         }
         if (vex) {
             int last = (~vvvv & 15) << 3 | (bits == 256 ? 4 : 0) | op.pp();
-            if (x == 0 && b == 0 && op.w == 0 && op.map == 1) {
+            if (x == 0 && b == 0 && op.w != 1 && op.map == 1) {
                 bytes(0xc5, (reg < 8 ? 0x80 : 0) | last);
             } else {
-                bytes(0xc4, (reg < 8 ? 0x80 : 0) | (x ^ 1) << 6 | (b ^ 1) << 5 | op.map, op.w << 7 | last);
+                bytes(0xc4, (reg < 8 ? 0x80 : 0) | (x ^ 1) << 6 | (b ^ 1) << 5 | op.map, (op.w & 1) << 7 | last);
             }
         } else {
             boolean zeroing = destination != null && destination.zeroing();
             bytes(
                     0x62,
                     (~reg >> 3 & 1) << 7 | (x ^ 1) << 6 | (b ^ 1) << 5 | (~reg >> 4 & 1) << 4 | op.map,
-                    op.w << 7 | (~vvvv & 15) << 3 | 4 | op.pp(),
+                    (op.w == 0 ? 0 : 0x80) | (~vvvv & 15) << 3 | 4 | op.pp(),
                     (zeroing ? 0x80 : 0) | (bits >> 8) << 5 | (broadcast ? 0x10 : 0) | (~vvvv >> 4 & 1) << 3 | mask);
         }
         bytes(opcode);

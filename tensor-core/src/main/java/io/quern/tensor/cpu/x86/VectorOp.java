@@ -22,8 +22,20 @@ public enum VectorOp {
     VSUBPS(RVM, 1, 0, 0, 0x5c, FULL, true),
     VMULPS(RVM, 1, 0, 0, 0x59, FULL, true),
     VMAXPS(RVM, 1, 0, 0, 0x5f, FULL, true),
+    VMINPS(RVM, 1, 0, 0, 0x5d, FULL, true),
+    VDIVPS(RVM, 1, 0, 0, 0x5e, FULL, true),
+    /** The first source times 2 to the power of the second one, rounded down; rounded once. */
+    VSCALEFPS(RVM, 2, 0x66, 0, 0x2c, FULL, false),
+    /** To a mask register; the immediate says how, as for the C function {@code _mm_cmp_ps}. */
+    VCMPPS(RVM, 1, 0, 0, 0xc2, FULL, false),
     VADDSS(RVM, 1, 0xf3, 0, 0x58, Tuple.SCALAR4, true),
     VMULSS(RVM, 1, 0xf3, 0, 0x59, Tuple.SCALAR4, true),
+    VADDSD(RVM, 1, 0xf2, 2, 0x58, Tuple.SCALAR8, true),
+    VMULSD(RVM, 1, 0xf2, 2, 0x59, Tuple.SCALAR8, true),
+    VDIVSD(RVM, 1, 0xf2, 2, 0x5e, Tuple.SCALAR8, true),
+    VSQRTSD(RVM, 1, 0xf2, 2, 0x51, Tuple.SCALAR8, true),
+    VCVTSS2SD(RVM, 1, 0xf3, 0, 0x5a, Tuple.SCALAR4, true),
+    VCVTSD2SS(RVM, 1, 0xf2, 2, 0x5a, Tuple.SCALAR8, true),
     VFMADD231PS(RVM, 2, 0x66, 0, 0xb8, FULL, true),
     VFMADD213PS(RVM, 2, 0x66, 0, 0xa8, FULL, true),
     VFNMADD231PS(RVM, 2, 0x66, 0, 0xbc, FULL, true),
@@ -57,6 +69,7 @@ public enum VectorOp {
     /** Loads, or stores where the destination is memory. */
     VMOVUPS(RM, 1, 0, 0, 0x10, WHOLE, true, 0x11),
     VMOVSS(RM, 1, 0xf3, 0, 0x10, Tuple.SCALAR4, true, 0x11),
+    VMOVSD(RM, 1, 0xf2, 2, 0x10, Tuple.SCALAR8, true, 0x11),
     VMOVD(RM, 1, 0x66, 0, 0x6e, Tuple.SCALAR4, true, 0x7e),
     VBROADCASTSS(RM, 2, 0x66, 0, 0x18, Tuple.SCALAR4, true),
     VBROADCASTF32X4(RM, 2, 0x66, 0, 0x1a, Tuple.X4, false),
@@ -71,6 +84,7 @@ public enum VectorOp {
     VPMOVSXBW(RM, 2, 0x66, 0, 0x20, HALF, true),
     VPMOVZXBW(RM, 2, 0x66, 0, 0x30, HALF, true),
     VPMOVZXBQ(RM, 2, 0x66, 0, 0x32, EIGHTH, true),
+    VSQRTPS(RM, 1, 0, 0, 0x51, FULL, true),
     VCVTDQ2PS(RM, 1, 0, 0, 0x5b, FULL, true),
     VCVTPH2PS(RM, 2, 0x66, 0, 0x13, HALF, true),
     VEXTRACTF32X4(MR, 3, 0x66, 0, 0x19, Tuple.X4, false),
@@ -104,6 +118,7 @@ public enum VectorOp {
         EIGHTH,
         SCALAR2,
         SCALAR4,
+        SCALAR8,
         X4,
         X8;
 
@@ -116,6 +131,7 @@ public enum VectorOp {
                 case EIGHTH -> vector / 8;
                 case SCALAR2 -> 2;
                 case SCALAR4 -> 4;
+                case SCALAR8 -> 8;
                 case X4 -> 16;
                 case X8 -> 32;
             };
@@ -125,7 +141,9 @@ public enum VectorOp {
     final Form form;
     final int map;
     final int prefix;
+    /** 2 where VEX ignores it and EVEX wants it set. */
     final int w;
+
     final int opcode;
     final Tuple tuple;
     final boolean hasVex;

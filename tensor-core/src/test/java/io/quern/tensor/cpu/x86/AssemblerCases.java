@@ -133,7 +133,8 @@ final class AssemblerCases {
     private void vector(VectorOp op) {
         switch (op) {
             case KMOVW, KMOVD, KMOVQ -> masks(op);
-            case VMOVSS -> {
+            case VCMPPS -> compares(op);
+            case VMOVSS, VMOVSD -> {
                 memory(op, 128, false);
                 stores(op, 128);
             }
@@ -171,6 +172,14 @@ final class AssemblerCases {
         }
     }
 
+    private void compares(VectorOp op) {
+        for (int bits : lengths(op)) {
+            emit(op, Mask.k(2), new Vec(9, bits, 0, false), new Vec(30, bits, 0, false));
+            emit(op, Mask.k(7), new Vec(22, bits, 0, false), place());
+            emit(op, Mask.k(1), new Vec(3, bits, 0, false), place().broadcast());
+        }
+    }
+
     private void masks(VectorOp op) {
         for (Gpr r : new Gpr[] {Gpr.RCX, Gpr.R10}) {
             String name = op == VectorOp.KMOVQ ? r.toString() : r.lower();
@@ -192,7 +201,8 @@ final class AssemblerCases {
 
     private static int[] lengths(VectorOp op) {
         return switch (op) {
-            case VADDSS, VMULSS, VFMADD231SS, VEXTRACTPS -> new int[] {128};
+            case VADDSS, VMULSS, VFMADD231SS, VEXTRACTPS, VADDSD, VMULSD, VDIVSD, VSQRTSD, VCVTSS2SD, VCVTSD2SS ->
+                new int[] {128};
             case VINSERTF64X4, VEXTRACTF64X4 -> new int[] {512};
             case VINSERTF32X4, VEXTRACTF32X4, VSHUFF32X4, VPERMPS -> new int[] {256, 512};
             default -> new int[] {128, 256, 512};
@@ -202,6 +212,7 @@ final class AssemblerCases {
     private static boolean hasImmediate(VectorOp op) {
         return switch (op) {
             case VSHUFPS,
+                    VCMPPS,
                     VSHUFF32X4,
                     VINSERTF32X4,
                     VINSERTF64X4,
@@ -224,7 +235,7 @@ final class AssemblerCases {
                 op + " " + String.join(", ", Stream.of(o).map(Object::toString).toList());
         for (Operand x : o) {
             if (x instanceof Mem m && m.isBroadcast()) {
-                text += "{1to" + ((Vec) o[0]).bits() / 32 + "}";
+                text += "{1to" + (o[0] instanceof Vec v ? v : (Vec) o[1]).bits() / 32 + "}";
             }
         }
         boolean immediate = hasImmediate(op);
