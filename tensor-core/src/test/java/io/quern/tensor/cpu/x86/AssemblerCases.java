@@ -203,8 +203,8 @@ final class AssemblerCases {
         return switch (op) {
             case VADDSS, VMULSS, VFMADD231SS, VEXTRACTPS, VADDSD, VMULSD, VDIVSD, VSQRTSD, VCVTSS2SD, VCVTSD2SS ->
                 new int[] {128};
-            case VINSERTF64X4, VEXTRACTF64X4 -> new int[] {512};
-            case VINSERTF32X4, VEXTRACTF32X4, VSHUFF32X4, VPERMPS -> new int[] {256, 512};
+            case VINSERTF64X4, VEXTRACTF64X4, VBROADCASTSD -> new int[] {512};
+            case VINSERTF32X4, VEXTRACTF32X4, VSHUFF32X4, VPERMPS, VPERMD -> new int[] {256, 512};
             default -> new int[] {128, 256, 512};
         };
     }
