@@ -1,13 +1,16 @@
 package io.quern.tensor.cpu;
 
 import io.quern.tensor.Tensor;
+import io.quern.tensor.cpu.x86.MachineCode;
+import io.quern.tensor.cpu.x86.NativeCall;
 import io.quern.tensor.op.Elementwise.BinaryKind;
 import io.quern.tensor.op.Elementwise.UnaryKind;
 import io.quern.tensor.op.Reduce;
+import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /**
- * A function of rows of F32 plus a bias, and its gradients. Short rows go together, as many as the function takes at a time, so
+ * A function of rows of F32 plus a bias, and its gradients. In Java, short rows go together, as many as the function takes at a time, so
  * that they are in the first-level cache for both steps.
  */
 final class BiasKernels {
@@ -21,6 +24,12 @@ final class BiasKernels {
     static Runnable prepare(UnaryKind kind, Tensor x, Tensor bias, Tensor y) {
         int c = x.dim(-1);
         long b = bias.address();
+        if (MachineCode.isUsed()) {
+            MemorySegment code = RowCode.map(kind, true);
+            Workers.RangeTask task = (from, to) ->
+                    NativeCall.call(code, x.address() + 4 * from * c, y.address() + 4 * from * c, c, to - from, b, 0);
+            return () -> SoftmaxKernels.forRows(x, task);
+        }
         Workers.RangeTask task = (from, to) -> {
             int step = together(c);
             for (long r = from; r < to; r += step) {
@@ -56,8 +65,6 @@ final class BiasKernels {
     }
 
     private static void add(long x, long bias, long y, int rows, int c) {
-        for (int r = 0; r < rows; r++) {
-            BinaryKernels.run(BinaryKind.ADD, x + 4L * r * c, bias, y + 4L * r * c, c);
-        }
+        BinaryKernels.rows(BinaryKind.ADD, x, bias, 0, y, rows, c);
     }
 }

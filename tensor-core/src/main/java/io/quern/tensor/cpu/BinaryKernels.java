@@ -6,11 +6,14 @@ import static io.quern.tensor.cpu.Lanes.load;
 import static io.quern.tensor.cpu.OffHeap.ALL;
 import static io.quern.tensor.cpu.OffHeap.ORDER;
 
+import io.quern.tensor.cpu.x86.BinaryCode;
+import io.quern.tensor.cpu.x86.MachineCode;
+import io.quern.tensor.cpu.x86.NativeCall;
 import io.quern.tensor.op.Elementwise.BinaryKind;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
-/** y = f(a, b) over runs of F32; a loop a function, as in {@link UnaryKernels}. Bound by memory. */
+/** y = f(a, b) over runs of F32; a loop a function, as in {@link UnaryKernels}, or {@link BinaryCode}. Bound by memory. */
 final class BinaryKernels {
     private BinaryKernels() {}
 
@@ -27,6 +30,10 @@ final class BinaryKernels {
 
     /** Both operands are runs. */
     static void run(BinaryKind kind, long a, long b, long y, int n) {
+        if (inMachineCode(kind)) {
+            NativeCall.call(RowCode.binary(kind, false), a, b, y, n, 1, 0);
+            return;
+        }
         int whole = F.loopBound(n);
         switch (kind) {
             case ADD -> add(a, b, y, whole);
@@ -43,8 +50,30 @@ final class BinaryKernels {
         }
     }
 
+    /**
+     * {@code rows} rows of a and y, which are packed, with rows of b that lie {@code step} numbers apart; 0 for one and the
+     * same.
+     */
+    static void rows(BinaryKind kind, long a, long b, long step, long y, long rows, int columns) {
+        if (inMachineCode(kind)) {
+            NativeCall.call(RowCode.binary(kind, false), a, b, y, columns, rows, 4 * step);
+            return;
+        }
+        for (long r = 0; r < rows; r++) {
+            run(kind, a + 4 * r * columns, b + 4 * r * step, y + 4 * r * columns, columns);
+        }
+    }
+
+    private static boolean inMachineCode(BinaryKind kind) {
+        return MachineCode.isUsed() && BinaryCode.has(kind);
+    }
+
     /** The second operand is one number. */
     static void run(BinaryKind kind, long a, float b, long y, int n) {
+        if (inMachineCode(kind)) {
+            NativeCall.call(RowCode.binary(kind, true), a, Float.floatToRawIntBits(b), y, n, 1, 0);
+            return;
+        }
         int whole = F.loopBound(n);
         switch (kind) {
             case ADD -> add(a, b, y, whole);

@@ -74,9 +74,29 @@ final class ElementwiseKernels {
     }
 
     private static void binary(Elementwise.BinaryKind kind, Tensor a, Tensor b, Tensor out) {
+        if (a.isPacked()
+                && a.shape().equals(out.shape())
+                && b.isPacked()
+                && b.shape().equals(out.shape())) {
+            long x = a.address();
+            long y = b.address();
+            long z = out.address();
+            Workers.ranges(
+                    out.size(),
+                    CHUNK,
+                    (from, to) -> BinaryKernels.run(kind, x + 4 * from, y + 4 * from, z + 4 * from, (int) (to - from)));
+            return;
+        }
         Runs runs = Runs.of(out.shape(), out.strides(), Runs.broadcast(a, out.shape()), Runs.broadcast(b, out.shape()));
         if (runs.inner() < SHORT_RUN && runs.outer() > SHORT_RUN) {
             withExpanded(a, out.shape(), x -> withExpanded(b, out.shape(), y -> binary(kind, x, y, out)));
+            return;
+        }
+        if (runs.rank() == 2
+                && runs.innerStride(1) == 1
+                && runs.stride(1, 0) == runs.inner()
+                && runs.innerStride(2) == 1) {
+            rows(kind, runs, a.address(), b.address(), out.address());
             return;
         }
         boolean oneA = runs.innerStride(1) == 0;
@@ -93,6 +113,22 @@ final class ElementwiseKernels {
                 BinaryKernels.run(kind, x, y, z, n);
             }
         });
+    }
+
+    /** Rows of a, one after the other, with rows of b; often one and the same. */
+    private static void rows(Elementwise.BinaryKind kind, Runs runs, long a, long b, long out) {
+        int n = runs.inner();
+        long step = runs.stride(2, 0);
+        if (n > CHUNK) {
+            runs.parallel(
+                    CHUNK, (o, some) -> BinaryKernels.run(kind, a + 4 * o[1], b + 4 * o[2], out + 4 * o[0], some));
+            return;
+        }
+        Workers.ranges(
+                runs.outer(),
+                CHUNK / n,
+                (from, to) -> BinaryKernels.rows(
+                        kind, a + 4 * from * n, b + 4 * from * step, step, out + 4 * from * n, to - from, n));
     }
 
     private static void compare(Elementwise.Compare op, Tensor[] in, Tensor out) {

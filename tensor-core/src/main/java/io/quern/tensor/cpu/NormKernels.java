@@ -4,10 +4,11 @@ import io.quern.tensor.DType;
 import io.quern.tensor.Device;
 import io.quern.tensor.Shape;
 import io.quern.tensor.Tensor;
+import io.quern.tensor.cpu.x86.MachineCode;
 import io.quern.tensor.op.Elementwise;
 import io.quern.tensor.op.Norm;
 
-/** Normalisation over packed rows of F32; the loops are in {@link NormRows}. */
+/** Normalisation over packed rows of F32; the loops are in {@link NormRows} and {@link NormMachine}. */
 final class NormKernels {
     /** Stretches of rows, at most, whose sums make the gradient of a weight. */
     private static final int STRETCHES = 64;
@@ -18,17 +19,11 @@ final class NormKernels {
 
     static void run(Norm op, Tensor[] in, Tensor[] out) {
         switch (op) {
-            case Norm.LayerNorm n -> layerNorm(in[0], in[1], in[2], n.eps(), out[0], out[1], out[2]);
-            case Norm.AddLayerNorm n -> {
-                add(in[0], in[1], out[1]).run();
-                layerNorm(out[1], in[2], in[3], n.eps(), out[0], out[2], out[3]);
-            }
+            case Norm.LayerNorm n -> layerNorm(in[0], null, null, in[1], in[2], n.eps(), out[0], out[1], out[2]);
+            case Norm.AddLayerNorm n -> layerNorm(in[0], in[1], out[1], in[2], in[3], n.eps(), out[0], out[2], out[3]);
             case Norm.LayerNormGrad n -> layerNormGrad(in, out);
-            case Norm.RmsNorm n -> rmsNorm(in[0], in[1], n.eps(), out[0], out[1]);
-            case Norm.AddRmsNorm n -> {
-                add(in[0], in[1], out[1]).run();
-                rmsNorm(out[1], in[2], n.eps(), out[0], out[2]);
-            }
+            case Norm.RmsNorm n -> rmsNorm(in[0], null, null, in[1], n.eps(), out[0], out[1]);
+            case Norm.AddRmsNorm n -> rmsNorm(in[0], in[1], out[1], in[2], n.eps(), out[0], out[2]);
             case Norm.RmsNormGrad n -> rmsNormGrad(in, out);
         }
     }
@@ -50,16 +45,10 @@ final class NormKernels {
         return switch (op) {
             case Norm.LayerNorm n
             when in[1] != null && in[2] != null ->
-                layerNorm(in[0], in[1].address(), in[2].address(), n.eps(), out[0], out[1], out[2]);
+                layerNorm(in[0], null, null, in[1].address(), in[2].address(), n.eps(), out[0], out[1], out[2]);
             case Norm.AddLayerNorm n
-            when in[2] != null && in[3] != null -> {
-                Runnable add = add(in[0], in[1], out[1]);
-                Runnable norm = layerNorm(out[1], in[2].address(), in[3].address(), n.eps(), out[0], out[2], out[3]);
-                yield () -> {
-                    add.run();
-                    norm.run();
-                };
-            }
+            when in[2] != null && in[3] != null ->
+                layerNorm(in[0], in[1], out[1], in[2].address(), in[3].address(), n.eps(), out[0], out[2], out[3]);
             default -> null;
         };
     }
@@ -74,11 +63,22 @@ final class NormKernels {
         return () -> Workers.ranges(sum.size(), ElementwiseKernels.CHUNK, task);
     }
 
-    /** Mean, then variance from the deviations, then the result; a row stays in the first-level cache meanwhile. */
+    /**
+     * Of x, or of x + added, which becomes {@code sum}; mean, then variance from the deviations, then the result. A row stays
+     * in the first-level cache meanwhile.
+     */
     private static void layerNorm(
-            Tensor in, Tensor weights, Tensor biases, double eps, Tensor out, Tensor allMeans, Tensor allRstds) {
+            Tensor x,
+            Tensor added,
+            Tensor sum,
+            Tensor weights,
+            Tensor biases,
+            double eps,
+            Tensor out,
+            Tensor allMeans,
+            Tensor allRstds) {
         if (weights == null || biases == null) {
-            int c = in.dim(-1);
+            int c = x.dim(-1);
             withVector(
                     weights,
                     c,
@@ -87,16 +87,29 @@ final class NormKernels {
                             biases,
                             c,
                             0,
-                            bias -> layerNorm(in, weight, bias, eps, out, allMeans, allRstds)
+                            bias -> layerNorm(x, added, sum, weight, bias, eps, out, allMeans, allRstds)
                                     .run()));
         } else {
-            layerNorm(in, weights.address(), biases.address(), eps, out, allMeans, allRstds)
+            layerNorm(x, added, sum, weights.address(), biases.address(), eps, out, allMeans, allRstds)
                     .run();
         }
     }
 
     private static Runnable layerNorm(
-            Tensor in, long weight, long bias, double eps, Tensor out, Tensor allMeans, Tensor allRstds) {
+            Tensor first,
+            Tensor added,
+            Tensor sum,
+            long weight,
+            long bias,
+            double eps,
+            Tensor out,
+            Tensor allMeans,
+            Tensor allRstds) {
+        if (MachineCode.isUsed()) {
+            Workers.RangeTask task = NormMachine.forward(first, added, sum, weight, bias, eps, out, allMeans, allRstds);
+            return () -> SoftmaxKernels.forRows(first, task);
+        }
+        Tensor in = added == null ? first : sum;
         int c = in.dim(-1);
         long x = in.address();
         long y = out.address();
@@ -112,11 +125,33 @@ final class NormKernels {
                 OffHeap.setFloat(rstds + 4 * r, rstd);
             }
         };
-        return () -> SoftmaxKernels.forRows(in, task);
+        Runnable norm = () -> SoftmaxKernels.forRows(in, task);
+        if (added == null) {
+            return norm;
+        }
+        Runnable add = add(first, added, sum);
+        return () -> {
+            add.run();
+            norm.run();
+        };
     }
 
-    private static void rmsNorm(Tensor in, Tensor weights, double eps, Tensor out, Tensor allRstds) {
-        int c = in.dim(-1);
+    private static void rmsNorm(
+            Tensor first, Tensor added, Tensor sum, Tensor weights, double eps, Tensor out, Tensor allRstds) {
+        int c = first.dim(-1);
+        if (MachineCode.isUsed()) {
+            withVector(
+                    weights,
+                    c,
+                    1,
+                    weight -> SoftmaxKernels.forRows(
+                            first, NormMachine.forward(first, added, sum, weight, 0, eps, out, null, allRstds)));
+            return;
+        }
+        if (added != null) {
+            add(first, added, sum).run();
+        }
+        Tensor in = added == null ? first : sum;
         long x = in.address();
         long y = out.address();
         long rstds = allRstds.address();

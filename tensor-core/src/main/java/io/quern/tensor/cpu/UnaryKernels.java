@@ -3,13 +3,15 @@ package io.quern.tensor.cpu;
 import static io.quern.tensor.cpu.Lanes.F;
 import static io.quern.tensor.cpu.Lanes.L;
 
+import io.quern.tensor.cpu.x86.MachineCode;
+import io.quern.tensor.cpu.x86.NativeCall;
 import io.quern.tensor.op.Elementwise.UnaryKind;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * y = f(x) over packed F32, in blocks that are copied to a heap array and back. The copies stay in the first-level cache
+ * y = f(x) over packed F32, in machine code ({@link io.quern.tensor.cpu.x86.MapCode}), or in blocks that are copied to a heap array and back. The copies stay in the first-level cache
  * and cost a tenth of the simplest function; in return there is one code path for all lengths, since the array is padded
  * to whole vectors, and loops on arrays are compiled reliably; see {@link VectorMath} for what goes wrong otherwise.
  */
@@ -24,6 +26,14 @@ final class UnaryKernels {
     private UnaryKernels() {}
 
     static void run(UnaryKind kind, long x, long y, int n) {
+        if (MachineCode.isUsed()) {
+            NativeCall.call(RowCode.map(kind, false), x, y, n, 1, 0, 0);
+        } else {
+            inJava(kind, x, y, n);
+        }
+    }
+
+    static void inJava(UnaryKind kind, long x, long y, int n) {
         int size = padded(Math.min(n, BLOCK));
         float[] v = GemmScratch.take(size);
         float[] scratch = GemmScratch.take(size);
