@@ -75,7 +75,7 @@ final class AdamKernels {
         try (Tensor wide = Tensor.empty(Device.CPU, DType.F32, Shape.of(4, HALF_BLOCK))) {
             long block = 4L * HALF_BLOCK;
             long w = wide.address();
-            CastKernels.Buffers buffers = new CastKernels.Buffers();
+            CastKernels.Buffers buffers = CastKernels.Buffers.take();
             for (int i = 0; i < n; i += HALF_BLOCK) {
                 int some = Math.min(HALF_BLOCK, n - i);
                 CastKernels.block(dtype, p + 2L * i, DType.F32, w, some, buffers);
@@ -87,6 +87,7 @@ final class AdamKernels {
                 CastKernels.block(DType.F32, w + 2 * block, dtype, m + 2L * i, some, buffers);
                 CastKernels.block(DType.F32, w + 3 * block, dtype, v + 2L * i, some, buffers);
             }
+            CastKernels.Buffers.give(buffers);
         }
     }
 

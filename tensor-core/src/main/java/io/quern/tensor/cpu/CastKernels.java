@@ -1,10 +1,8 @@
 package io.quern.tensor.cpu;
 
 import static jdk.incubator.vector.VectorOperators.I2S;
-import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.LSHR;
 import static jdk.incubator.vector.VectorOperators.NE;
-import static jdk.incubator.vector.VectorOperators.ZERO_EXTEND_S2I;
 
 import io.quern.tensor.DType;
 import io.quern.tensor.Device;
@@ -42,11 +40,12 @@ final class CastKernels {
         DType source = from.dtype();
         DType target = to.dtype();
         Workers.ranges(to.size(), ElementwiseKernels.CHUNK, (first, end) -> {
-            Buffers buffers = new Buffers();
+            Buffers buffers = Buffers.take();
             for (long i = first; i < end; i += BLOCK) {
                 int n = (int) Math.min(BLOCK, end - i);
                 block(source, f + source.bytes(i), target, t + target.bytes(i), n, buffers);
             }
+            Buffers.give(buffers);
         });
     }
 
@@ -76,13 +75,25 @@ final class CastKernels {
         }
     }
 
-    /** Heap arrays that a task uses again for each of its blocks. */
+    /** Heap arrays that a task uses for each of its blocks. */
     static final class Buffers {
+        private static final FreeList<Buffers> FREE = new FreeList<>(Buffers::new);
+
         private final float[] floats = new float[BLOCK];
         private final short[] halves = new short[BLOCK];
         private byte[] blocks;
         private double[] doubles;
         private int[] ints;
+
+        private Buffers() {}
+
+        static Buffers take() {
+            return FREE.take();
+        }
+
+        static void give(Buffers buffers) {
+            FREE.give(buffers);
+        }
 
         private byte[] blocks() {
             return blocks == null
@@ -193,16 +204,14 @@ final class CastKernels {
         }
     }
 
-    /** Up to the next whole vector; the arrays are of whole blocks. */
+    /** C2 makes vectors of it; written with vectors it would leave boxed ones until then. */
     private static void fromBf16(short[] bits, float[] x, int n) {
-        for (int i = 0; i < n; i += Lanes.L) {
-            IntVector words =
-                    (IntVector) ShortVector.fromArray(WORDS, bits, i).convertShape(ZERO_EXTEND_S2I, Lanes.I, 0);
-            words.lanewise(LSHL, 16).reinterpretAsFloats().intoArray(x, i);
+        for (int i = 0; i < n; i++) {
+            x[i] = Float.intBitsToFloat(bits[i] << 16);
         }
     }
 
-    /** Up to the next whole vector. To nearest even; every NaN becomes the quiet one. */
+    /** Up to the next whole vector, as the arrays are of whole ones. To nearest even; every NaN becomes the quiet one. */
     private static void toBf16(float[] x, short[] bits, int n) {
         for (int i = 0; i < n; i += Lanes.L) {
             FloatVector v = FloatVector.fromArray(Lanes.F, x, i);

@@ -2,7 +2,6 @@ package io.quern.tensor.cpu;
 
 import io.quern.tensor.DType;
 import io.quern.tensor.quant.Blocks;
-import java.util.concurrent.atomic.AtomicReferenceArray;
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -21,7 +20,7 @@ import jdk.incubator.vector.VectorSpecies;
  * <p>Holds scratch arrays: {@link #take} one for a task and {@link #give} it back.
  */
 final class Dequantizer {
-    private static final AtomicReferenceArray<Dequantizer> FREE = new AtomicReferenceArray<>(64);
+    private static final FreeList<Dequantizer> FREE = new FreeList<>(Dequantizer::new);
 
     private static final VectorSpecies<Float> S = Lanes.F;
     private static final int L = Lanes.L;
@@ -51,21 +50,11 @@ final class Dequantizer {
     private Dequantizer() {}
 
     static Dequantizer take() {
-        for (int i = 0; i < FREE.length(); i++) {
-            Dequantizer d = FREE.getPlain(i);
-            if (d != null && FREE.compareAndSet(i, d, null)) {
-                return d;
-            }
-        }
-        return new Dequantizer();
+        return FREE.take();
     }
 
     static void give(Dequantizer d) {
-        for (int i = 0; i < FREE.length(); i++) {
-            if (FREE.getPlain(i) == null && FREE.compareAndSet(i, null, d)) {
-                return;
-            }
-        }
+        FREE.give(d);
     }
 
     /**

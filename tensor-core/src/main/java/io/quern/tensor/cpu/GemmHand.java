@@ -3,7 +3,6 @@ package io.quern.tensor.cpu;
 import io.quern.tensor.TensorException;
 import io.quern.tensor.cpu.x86.GemmTileCode;
 import java.lang.foreign.ValueLayout;
-import java.util.concurrent.atomic.AtomicReferenceArray;
 
 /**
  * What one thread needs for its part of a product in machine code: memory off-heap for the arguments of
@@ -11,7 +10,7 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
  * threads, as kernels are called from virtual threads too; there are as many as products that ever ran at once.
  */
 final class GemmHand {
-    private static final AtomicReferenceArray<GemmHand> FREE = new AtomicReferenceArray<>(64);
+    private static final FreeList<GemmHand> FREE = new FreeList<>(GemmHand::new);
     private static final int PAGE = 4096;
 
     private final Area arguments = new Area();
@@ -24,23 +23,14 @@ final class GemmHand {
     }
 
     static GemmHand take() {
-        for (int i = 0; i < FREE.length(); i++) {
-            GemmHand hand = FREE.getPlain(i);
-            if (hand != null && FREE.compareAndSet(i, hand, null)) {
-                return hand;
-            }
-        }
-        return new GemmHand();
+        return FREE.take();
     }
 
     static void give(GemmHand hand) {
-        for (int i = 0; i < FREE.length(); i++) {
-            if (FREE.getPlain(i) == null && FREE.compareAndSet(i, null, hand)) {
-                return;
+        if (!FREE.give(hand)) {
+            for (Area area : new Area[] {hand.arguments, hand.left, hand.right, hand.stage}) {
+                area.free();
             }
-        }
-        for (Area area : new Area[] {hand.arguments, hand.left, hand.right, hand.stage}) {
-            area.free();
         }
     }
 
