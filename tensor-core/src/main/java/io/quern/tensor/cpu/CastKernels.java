@@ -1,31 +1,28 @@
 package io.quern.tensor.cpu;
 
-import static jdk.incubator.vector.VectorOperators.I2S;
-import static jdk.incubator.vector.VectorOperators.LSHR;
-import static jdk.incubator.vector.VectorOperators.NE;
-
 import io.quern.tensor.DType;
 import io.quern.tensor.Device;
 import io.quern.tensor.Tensor;
+import io.quern.tensor.cpu.x86.CastCode;
+import io.quern.tensor.cpu.x86.CodeTable;
+import io.quern.tensor.cpu.x86.MachineCode;
+import io.quern.tensor.cpu.x86.NativeCall;
 import io.quern.tensor.quant.Blocks;
-import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.ShortVector;
-import jdk.incubator.vector.VectorShape;
-import jdk.incubator.vector.VectorSpecies;
+import java.lang.foreign.MemorySegment;
 
 /**
- * Conversions between dtypes over packed memory, with one rounding to nearest even. They go through heap arrays of a few
- * thousand elements: C2 turns plain loops over arrays into conversion instructions, among them those of F16, which the
- * Vector API does not have.
+ * Conversions between dtypes over packed memory, with one rounding to nearest even. What machine code does not do
+ * goes through heap arrays of a few thousand elements, in plain loops: C2 makes conversion instructions of them, among them
+ * those of F16, which the Vector API does not have.
  */
 final class CastKernels {
     /** A multiple of the blocks of quantised types. */
     private static final int BLOCK = 2048;
 
-    /** As many 16-bit words as there are floats in a vector. */
-    private static final VectorSpecies<Short> WORDS =
-            VectorSpecies.of(short.class, VectorShape.forBitSize(Lanes.F.vectorBitSize() / 2));
+    private static final int TYPES = DType.values().length;
+
+    /** Machine code by the types from and to. */
+    private static final CodeTable CODES = new CodeTable(TYPES * TYPES);
 
     private CastKernels() {}
 
@@ -47,6 +44,16 @@ final class CastKernels {
             }
             Buffers.give(buffers);
         });
+    }
+
+    /** Machine code for a conversion, or null. */
+    private static MemorySegment code(DType from, DType to) {
+        if (!CastCode.has(from, to) || !MachineCode.isUsed()) {
+            return null;
+        }
+        int at = from.ordinal() * TYPES + to.ordinal();
+        MemorySegment code = CODES.get(at);
+        return code != null ? code : CODES.write(at, () -> CastCode.install(from, to));
     }
 
     /** A packed F32 copy of a tensor of any strides, which the caller closes. */
@@ -112,7 +119,10 @@ final class CastKernels {
 
     /** Converts {@code n} elements, up to {@link #BLOCK}, at one address to those at another. */
     static void block(DType source, long from, DType target, long to, int n, Buffers b) {
-        if (source == target) {
+        MemorySegment code = code(source, target);
+        if (code != null) {
+            NativeCall.call(code, from, to, n, 0, 0, 0);
+        } else if (source == target) {
             OffHeap.copy(from, to, source.bytes(n));
         } else if (target.isQuantized()) {
             quantize(source, from, target, to, n, b);
@@ -204,22 +214,19 @@ final class CastKernels {
         }
     }
 
-    /** C2 makes vectors of it; written with vectors it would leave boxed ones until then. */
     private static void fromBf16(short[] bits, float[] x, int n) {
         for (int i = 0; i < n; i++) {
             x[i] = Float.intBitsToFloat(bits[i] << 16);
         }
     }
 
-    /** Up to the next whole vector, as the arrays are of whole ones. To nearest even; every NaN becomes the quiet one. */
+    /** To nearest even; every NaN becomes the quiet one. */
     private static void toBf16(float[] x, short[] bits, int n) {
-        for (int i = 0; i < n; i += Lanes.L) {
-            FloatVector v = FloatVector.fromArray(Lanes.F, x, i);
-            IntVector b = v.reinterpretAsInts();
-            IntVector odd = b.lanewise(LSHR, 16).and(1);
-            IntVector rounded = b.add(odd).add(0x7FFF).lanewise(LSHR, 16);
-            rounded = rounded.blend(0x7FC0, v.compare(NE, v).cast(Lanes.I));
-            ((ShortVector) rounded.convertShape(I2S, WORDS, 0)).intoArray(bits, i);
+        for (int i = 0; i < n; i++) {
+            int b = Float.floatToRawIntBits(x[i]);
+            int nan = 0x7F800000 - (b & 0x7FFFFFFF) >> 31; // all ones, or 0
+            int rounded = b + 0x7FFF + (b >>> 16 & 1) >>> 16;
+            bits[i] = (short) (rounded & ~nan | 0x7FC0 & nan);
         }
     }
 

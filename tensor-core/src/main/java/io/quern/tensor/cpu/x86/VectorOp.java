@@ -97,6 +97,9 @@ public enum VectorOp {
     VMOVDQU8(RM, 1, 0xf2, 0, 0x6f, WHOLE, false),
     VCVTPH2PS(RM, 2, 0x66, 0, 0x13, HALF, true),
     VPMOVDB(MR, 2, 0xf3, 0, 0x31, QUARTER, false),
+    VPMOVDW(MR, 2, 0xf3, 0, 0x33, HALF, false),
+    /** The immediate says how to round: 0 to nearest even. */
+    VCVTPS2PH(MR, 3, 0x66, 0, 0x1d, HALF, true),
     VEXTRACTF32X4(MR, 3, 0x66, 0, 0x19, Tuple.X4, false),
     VEXTRACTF64X4(MR, 3, 0x66, 1, 0x1b, Tuple.X8, false),
     VEXTRACTPS(MR, 3, 0x66, 0, 0x17, Tuple.SCALAR4, true),

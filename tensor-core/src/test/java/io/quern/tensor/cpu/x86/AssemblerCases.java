@@ -220,6 +220,7 @@ final class AssemblerCases {
                     VEXTRACTF32X4,
                     VEXTRACTF64X4,
                     VEXTRACTPS,
+                    VCVTPS2PH,
                     VPSHUFD -> true;
             default -> op.form == VectorOp.Form.VM;
         };
