@@ -3,6 +3,7 @@ package io.quern.cli;
 import io.quern.tensor.Device;
 import io.quern.tensor.TensorException;
 import io.quern.tensor.file.AtomicFile;
+import io.quern.tensor.file.FileErrors;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -100,7 +101,7 @@ final class BenchOutput {
             try {
                 AtomicFile.write(f, content(f, run, comparison));
             } catch (IOException e) {
-                throw new TensorException(f + ": cannot be written: " + e, e);
+                throw new TensorException(f + ": cannot be written: " + FileErrors.reason(e), e);
             }
         }
         if (comparison == null) {

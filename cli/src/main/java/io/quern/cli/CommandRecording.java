@@ -1,5 +1,6 @@
 package io.quern.cli;
 
+import io.quern.tensor.file.FileErrors;
 import java.io.IOException;
 import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.Files;
@@ -51,7 +52,7 @@ final class CommandRecording implements AutoCloseable {
         try {
             Files.createFile(temporary);
         } catch (IOException e) {
-            throw new IOException("--jfr: " + file + " cannot be written: " + e, e);
+            throw new IOException("--jfr: " + file + " cannot be written: " + FileErrors.reason(e), e);
         }
         Recording recording = new Recording(Configuration.getConfiguration("default"));
         recording.setName(name);

@@ -1,5 +1,6 @@
 package io.quern.cli;
 
+import java.util.Arrays;
 import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -10,7 +11,13 @@ import picocli.CommandLine.Command;
         description = "Trains and runs transformers on the JVM.",
         versionProvider = Version.class,
         mixinStandardHelpOptions = true,
-        synopsisSubcommandLabel = "COMMAND")
+        synopsisSubcommandLabel = "COMMAND",
+        footer = {
+            "",
+            "'quern help COMMAND' or 'quern COMMAND --help' explains a command. To begin with:",
+            "  quern generate -p \"ROMEO:\"    continues the text, with the embedded model",
+            "  quern doctor                   shows what was found on this machine"
+        })
 public final class Main {
     /** Everything went well. */
     static final int OK = 0;
@@ -39,7 +46,8 @@ public final class Main {
             MergeCommand.class,
             VerifyCommand.class,
             BenchCommand.class,
-            DoctorCommand.class);
+            DoctorCommand.class,
+            CompletionCommand.class);
 
     public static void main(String[] args) {
         StartUp.mark("JVM");
@@ -54,10 +62,26 @@ public final class Main {
     /** Runs a command; gives the exit code. */
     static int execute(Output output, String... args) {
         try {
-            return commandLine(output, args.length == 0 ? "" : args[0]).execute(args);
+            return run(output, args);
         } finally {
             output.end();
         }
+    }
+
+    private static int run(Output output, String... args) {
+        String first = args.length == 0 ? "" : args[0];
+        if (first.equals("help")) {
+            String[] asked = Arrays.copyOfRange(args, 1, args.length + 1);
+            asked[args.length - 1] = "--help";
+            return run(output, asked);
+        }
+        CommandLine line = commandLine(output, first);
+        if (!first.isEmpty() && !first.startsWith("-") && !line.getSubcommands().containsKey(first)) {
+            // Where --help follows, picocli would show it and say nothing of the name.
+            Errors.unknownCommand(first, line);
+            return USAGE;
+        }
+        return line.execute(args);
     }
 
     /**

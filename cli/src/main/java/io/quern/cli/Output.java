@@ -2,20 +2,27 @@ package io.quern.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.quern.tensor.file.FileErrors;
 import java.io.BufferedOutputStream;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
+import java.io.FilterOutputStream;
+import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 
 /** The streams of a command: the answer on stdout, everything else on stderr, both UTF-8. */
 final class Output {
+    private static final String BROKEN_PIPE = "Broken pipe";
+
     private final InputStream in;
+    private final Watched watched;
     private final PrintStream out;
     private final PrintStream err;
     private final boolean terminal;
@@ -28,7 +35,8 @@ final class Output {
 
     Output(InputStream in, OutputStream out, OutputStream err, boolean terminal) {
         this.in = in;
-        this.out = new PrintStream(out, false, StandardCharsets.UTF_8);
+        this.watched = new Watched(out);
+        this.out = new PrintStream(watched, false, StandardCharsets.UTF_8);
         this.err = new PrintStream(err, true, StandardCharsets.UTF_8);
         this.terminal = terminal;
     }
@@ -82,9 +90,42 @@ final class Output {
     }
 
     private void flush() {
-        // The reader has gone, as in "quern generate | head": there is nobody to tell and nothing left to do.
         if (out.checkError()) {
-            throw new ClosedOutputException();
+            // The reader has gone, as in "quern generate | head": there is nobody to tell and nothing left to do.
+            if (watched.failure == null || watched.failure.getMessage().contains(BROKEN_PIPE)) {
+                throw new ClosedOutputException();
+            }
+            throw new UncheckedIOException(
+                    new IOException("the answer cannot be written to stdout: " + FileErrors.reason(watched.failure)));
+        }
+    }
+
+    /** Remembers why writing failed, of which a {@link PrintStream} only says that it did. */
+    private static final class Watched extends FilterOutputStream {
+        private IOException failure;
+
+        Watched(OutputStream out) {
+            super(out);
+        }
+
+        @Override
+        public void write(byte[] bytes, int from, int count) throws IOException {
+            try {
+                out.write(bytes, from, count);
+            } catch (IOException e) {
+                failure = e;
+                throw e;
+            }
+        }
+
+        @Override
+        public void flush() throws IOException {
+            try {
+                out.flush();
+            } catch (IOException e) {
+                failure = e;
+                throw e;
+            }
         }
     }
 

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.quern.tensor.TensorException;
+import io.quern.tensor.file.FileErrors;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -41,7 +42,7 @@ public record ConfigJson(String file, ObjectNode node) {
         } catch (NoSuchFileException e) {
             throw new TensorException(path + ": no such file", e);
         } catch (IOException e) {
-            throw new TensorException(path + ": cannot be read: " + e.getMessage(), e);
+            throw new TensorException(path + ": cannot be read: " + FileErrors.reason(e), e);
         }
     }
 
@@ -61,7 +62,7 @@ public record ConfigJson(String file, ObjectNode node) {
             String first = e.getOriginalMessage().lines().findFirst().orElse("");
             throw new TensorException(file + " is not valid JSON" + place + ": " + first, e);
         } catch (IOException e) {
-            throw new TensorException(file + ": cannot be read: " + e.getMessage(), e);
+            throw new TensorException(file + ": cannot be read: " + FileErrors.reason(e), e);
         }
         if (!(node instanceof ObjectNode object)) {
             throw new TensorException(file + ": expected a JSON object, found " + kind(node));

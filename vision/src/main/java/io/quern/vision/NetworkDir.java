@@ -7,12 +7,14 @@ import io.quern.tensor.Shape;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.TensorException;
 import io.quern.tensor.file.AtomicFile;
+import io.quern.tensor.file.FileErrors;
 import io.quern.tensor.file.Safetensors;
 import io.quern.tensor.file.SafetensorsWriter;
 import io.quern.tensor.file.WeightEntry;
 import io.quern.tensor.file.WeightSource;
 import io.quern.tensor.file.Weights;
 import io.quern.transformer.ConfigJson;
+import io.quern.transformer.hub.ModelNotFoundException;
 import io.quern.transformer.text.FileSource;
 import io.quern.vision.NetworkConfig.Stored;
 import java.io.IOException;
@@ -46,10 +48,7 @@ abstract class NetworkDir<M extends Module, C extends NetworkConfig<M>> {
 
     /** A folder, whose {@code config.json} {@code read} understands. */
     NetworkDir(Path folder, Function<ConfigJson, C> read) {
-        if (!Files.isDirectory(folder)) {
-            throw new TensorException(
-                    folder + ": no such folder; an image model is a folder with " + CONFIG + " and " + WEIGHTS);
-        }
+        ModelNotFoundException.check(folder, "an image model");
         Path json = folder.resolve(PREPROCESSOR);
         name = folder.toString();
         config = read.apply(ConfigJson.read(folder.resolve(CONFIG)));
@@ -73,7 +72,7 @@ abstract class NetworkDir<M extends Module, C extends NetworkConfig<M>> {
             }
             return in.readAllBytes();
         } catch (IOException e) {
-            throw new TensorException(name + "/" + file + ": cannot be read: " + e.getMessage(), e);
+            throw new TensorException(name + "/" + file + ": cannot be read: " + FileErrors.reason(e), e);
         }
     }
 
@@ -182,7 +181,7 @@ abstract class NetworkDir<M extends Module, C extends NetworkConfig<M>> {
             AtomicFile.write(folder.resolve(PREPROCESSOR), ConfigJson.bytes(preprocessor.toJson()));
             AtomicFile.write(folder.resolve(CONFIG), ConfigJson.bytes(json));
         } catch (IOException e) {
-            throw new TensorException(folder + ": the model cannot be saved: " + e, e);
+            throw new TensorException(folder + ": the model cannot be saved: " + FileErrors.reason(e), e);
         }
     }
 }

@@ -46,7 +46,7 @@ public final class Gguf implements WeightSource {
             throw new TensorException(path + ": no such file", e);
         } catch (IOException e) {
             arena.close();
-            throw new TensorException(path + ": cannot be read: " + e.getMessage(), e);
+            throw new TensorException(path + ": cannot be read: " + FileErrors.reason(e), e);
         } catch (RuntimeException e) {
             arena.close();
             throw e;

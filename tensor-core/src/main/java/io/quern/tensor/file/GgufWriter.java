@@ -64,7 +64,7 @@ public final class GgufWriter {
                 }
             });
         } catch (IOException e) {
-            throw new TensorException(file + ": cannot be written: " + e, e);
+            throw new TensorException(file + ": cannot be written: " + FileErrors.reason(e), e);
         }
     }
 

@@ -37,7 +37,7 @@ public final class Npy {
                 }
             });
         } catch (IOException e) {
-            throw new TensorException(file + ": cannot be written: " + e, e);
+            throw new TensorException(file + ": cannot be written: " + FileErrors.reason(e), e);
         }
     }
 

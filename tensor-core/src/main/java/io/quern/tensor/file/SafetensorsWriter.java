@@ -80,7 +80,7 @@ public final class SafetensorsWriter {
                 }
             });
         } catch (IOException e) {
-            throw new TensorException(file + ": cannot be written: " + e, e);
+            throw new TensorException(file + ": cannot be written: " + FileErrors.reason(e), e);
         }
     }
 

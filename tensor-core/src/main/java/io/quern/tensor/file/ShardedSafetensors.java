@@ -60,7 +60,7 @@ public final class ShardedSafetensors implements WeightSource {
         } catch (JsonProcessingException e) {
             throw new TensorException(index + " is not valid JSON: " + e.getOriginalMessage(), e);
         } catch (IOException e) {
-            throw new TensorException(index + ": cannot be read: " + e.getMessage(), e);
+            throw new TensorException(index + ": cannot be read: " + FileErrors.reason(e), e);
         }
         if (map == null || !map.isObject() || map.isEmpty()) {
             throw new TensorException(index + " has no weight_map");

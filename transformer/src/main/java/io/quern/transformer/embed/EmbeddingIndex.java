@@ -10,6 +10,7 @@ import io.quern.tensor.Tape;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.TensorException;
 import io.quern.tensor.file.AtomicFile;
+import io.quern.tensor.file.FileErrors;
 import io.quern.tensor.file.SafetensorsWriter;
 import io.quern.tensor.file.WeightEntry;
 import io.quern.tensor.file.WeightSource;
@@ -170,7 +171,7 @@ public final class EmbeddingIndex implements AutoCloseable {
             AtomicFile.write(folder.resolve(PASSAGES), lines(build));
             AtomicFile.write(folder.resolve(INDEX), ConfigJson.bytes(json));
         } catch (IOException e) {
-            throw new TensorException(folder + ": the index cannot be saved: " + e, e);
+            throw new TensorException(folder + ": the index cannot be saved: " + FileErrors.reason(e), e);
         }
     }
 
@@ -246,7 +247,7 @@ public final class EmbeddingIndex implements AutoCloseable {
                         json.string("text", "")));
             }
         } catch (IOException e) {
-            throw new TensorException(file + ": cannot be read: " + e, e);
+            throw new TensorException(file + ": cannot be read: " + FileErrors.reason(e), e);
         }
         if (passages.size() != count) {
             throw new TensorException(

@@ -3,6 +3,7 @@ package io.quern.transformer.embed;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.quern.tensor.TensorException;
+import io.quern.tensor.file.FileErrors;
 import io.quern.transformer.ConfigJson;
 import io.quern.transformer.JsonTree;
 import java.io.IOException;
@@ -97,7 +98,7 @@ record SentenceSettings(
         } catch (JsonProcessingException e) {
             throw new TensorException(file + " is not valid JSON: " + e.getOriginalMessage(), e);
         } catch (IOException e) {
-            throw new TensorException(file + ": cannot be read: " + e.getMessage(), e);
+            throw new TensorException(file + ": cannot be read: " + FileErrors.reason(e), e);
         }
     }
 

@@ -8,6 +8,7 @@ import io.quern.tensor.Shape;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.TensorException;
 import io.quern.tensor.file.AtomicFile;
+import io.quern.tensor.file.FileErrors;
 import io.quern.tensor.file.Safetensors;
 import io.quern.tensor.file.SafetensorsWriter;
 import io.quern.tensor.file.WeightEntry;
@@ -240,7 +241,7 @@ public final class AdapterDir {
                     folder.resolve(CONFIG),
                     ConfigJson.bytes(config.toJson(base, taskType, LoraLayers.transposed(model))));
         } catch (IOException e) {
-            throw new TensorException(folder + ": the adapter cannot be saved: " + e, e);
+            throw new TensorException(folder + ": the adapter cannot be saved: " + FileErrors.reason(e), e);
         }
     }
 }

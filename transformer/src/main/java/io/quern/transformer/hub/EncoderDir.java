@@ -8,6 +8,7 @@ import io.quern.tensor.Tape;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.TensorException;
 import io.quern.tensor.file.AtomicFile;
+import io.quern.tensor.file.FileErrors;
 import io.quern.tensor.file.SafetensorsWriter;
 import io.quern.tensor.file.WeightSource;
 import io.quern.transformer.ConfigJson;
@@ -47,19 +48,12 @@ public final class EncoderDir {
     /**
      * Opens a folder.
      *
-     * @throws TensorException if it is missing, is no model folder, or holds an architecture that is not supported
+     * @throws ModelNotFoundException if it is missing or is no model folder
+     * @throws TensorException if it holds an architecture that is not supported
      */
     public static EncoderDir open(Path folder) {
-        if (!Files.isDirectory(folder)) {
-            throw new TensorException(
-                    folder + ": no such folder; an encoder is a folder with " + CONFIG + " and " + WEIGHTS);
-        }
-        Path json = folder.resolve(CONFIG);
-        if (!Files.exists(json)) {
-            throw new TensorException(
-                    folder + " has no " + CONFIG + ": it is not a model folder in Hugging Face layout");
-        }
-        return new EncoderDir(folder, ConfigJson.read(json));
+        ModelNotFoundException.check(folder, "an encoder");
+        return new EncoderDir(folder, ConfigJson.read(folder.resolve(CONFIG)));
     }
 
     /** Whether a folder holds an encoder. */
@@ -245,7 +239,7 @@ public final class EncoderDir {
             AtomicFile.write(
                     folder.resolve(CONFIG), ConfigJson.bytes(model.config().toJson(model.architecture())));
         } catch (IOException e) {
-            throw new TensorException(folder + ": the adapter cannot be saved: " + e, e);
+            throw new TensorException(folder + ": the adapter cannot be saved: " + FileErrors.reason(e), e);
         }
     }
 
@@ -273,7 +267,7 @@ public final class EncoderDir {
             SafetensorsWriter.write(folder.resolve(WEIGHTS), tensors, Map.of("format", "pt"), stored);
             AtomicFile.write(folder.resolve(CONFIG), ConfigJson.bytes(json));
         } catch (IOException e) {
-            throw new TensorException(folder + ": the model cannot be saved: " + e, e);
+            throw new TensorException(folder + ": the model cannot be saved: " + FileErrors.reason(e), e);
         }
     }
 }

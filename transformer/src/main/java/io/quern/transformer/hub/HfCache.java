@@ -2,7 +2,9 @@ package io.quern.transformer.hub;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.quern.tensor.TensorException;
+import io.quern.tensor.file.FileErrors;
 import io.quern.transformer.ConfigJson;
+import io.quern.transformer.Spelling;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -75,7 +77,7 @@ public final class HfCache {
                     .sorted()
                     .toList();
         } catch (IOException e) {
-            throw new TensorException(root + ": cannot be read: " + e.getMessage(), e);
+            throw new TensorException(root + ": cannot be read: " + FileErrors.reason(e), e);
         }
     }
 
@@ -124,7 +126,7 @@ public final class HfCache {
         String revision = at < 0 ? DEFAULT_REVISION : repository.substring(at + 1);
         Path folder = root.resolve(FOLDER + name.replace("/", "--"));
         if (!Files.isDirectory(folder)) {
-            throw new TensorException(name + " is not in the cache " + root
+            throw new ModelNotFoundException(name + " is not in the cache " + root + similar(name)
                     + "; download it, for instance by: hf download " + name + ", or give a folder");
         }
         Path snapshot = folder.resolve("snapshots").resolve(commit(folder, name, revision));
@@ -133,6 +135,12 @@ public final class HfCache {
                     + " is not in the cache: there is no folder " + snapshot + "; download it again");
         }
         return snapshot;
+    }
+
+    private String similar(String name) {
+        return Spelling.nearest(name, repositories())
+                .map(n -> ", but " + n + " is")
+                .orElse("");
     }
 
     private static String commit(Path folder, String name, String revision) {
@@ -151,7 +159,7 @@ public final class HfCache {
             }
             return commit;
         } catch (IOException e) {
-            throw new TensorException(ref + ": cannot be read: " + e.getMessage(), e);
+            throw new TensorException(ref + ": cannot be read: " + FileErrors.reason(e), e);
         }
     }
 

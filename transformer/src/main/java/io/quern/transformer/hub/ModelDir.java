@@ -7,6 +7,7 @@ import io.quern.tensor.DType;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.TensorException;
 import io.quern.tensor.file.AtomicFile;
+import io.quern.tensor.file.FileErrors;
 import io.quern.tensor.file.Gguf;
 import io.quern.tensor.file.Safetensors;
 import io.quern.tensor.file.SafetensorsWriter;
@@ -55,7 +56,8 @@ public final class ModelDir {
     /**
      * Opens a folder or a {@code .gguf} file.
      *
-     * @throws TensorException if it is missing, is no model folder, or holds an architecture that is not supported
+     * @throws ModelNotFoundException if it is missing or is no model folder
+     * @throws TensorException if it holds an architecture that is not supported
      */
     public static ModelDir open(Path folder) {
         if (isGguf(folder.toString()) && !Files.isDirectory(folder)) {
@@ -63,19 +65,12 @@ public final class ModelDir {
                 return new ModelDir(folder.toString(), null, folder, null, Gpt2Gguf.config(folder.toString(), file));
             }
         }
-        if (!Files.isDirectory(folder)) {
-            throw new TensorException(
-                    folder + ": no such folder; a model is a folder with " + CONFIG + " and " + WEIGHTS);
-        }
         Path json = folder.resolve(CONFIG);
         if (!Files.exists(json) && AdapterDir.isOne(folder)) {
             throw new TensorException(folder + " holds an adapter, not a model; name its model by -m and this folder by"
                     + " --adapter, or merge the two by quern merge");
         }
-        if (!Files.exists(json)) {
-            throw new TensorException(
-                    folder + " has no " + CONFIG + ": it is not a model folder in Hugging Face layout");
-        }
+        ModelNotFoundException.check(folder, "a model");
         return new ModelDir(folder.toString(), folder, null, null, ModelFamily.read(ConfigJson.read(json)));
     }
 
@@ -205,7 +200,7 @@ public final class ModelDir {
         try (InputStream in = files.open(file)) {
             return in == null ? Optional.empty() : Optional.of(in.readAllBytes());
         } catch (IOException e) {
-            throw new TensorException(name + "/" + file + ": cannot be read: " + e.getMessage(), e);
+            throw new TensorException(name + "/" + file + ": cannot be read: " + FileErrors.reason(e), e);
         }
     }
 
@@ -228,7 +223,7 @@ public final class ModelDir {
         try {
             Files.createDirectories(folder);
         } catch (IOException e) {
-            throw new TensorException(folder + ": the folder cannot be made: " + e, e);
+            throw new TensorException(folder + ": the folder cannot be made: " + FileErrors.reason(e), e);
         }
         SafetensorsWriter.write(folder.resolve(WEIGHTS), tensors, Map.of("format", "pt"), stored);
         write(folder.resolve(GENERATION_CONFIG), generation.toJson());
@@ -252,7 +247,7 @@ public final class ModelDir {
         try {
             AtomicFile.write(file, ConfigJson.bytes(json));
         } catch (IOException e) {
-            throw new TensorException(file + ": cannot be written: " + e, e);
+            throw new TensorException(file + ": cannot be written: " + FileErrors.reason(e), e);
         }
     }
 }

@@ -36,7 +36,11 @@ public record ModelFamily(String modelType, List<String> architectures, Function
         }
         if (BertConfig.describes(json)) {
             throw new TensorException(json.file() + ": a BERT does not continue texts; open the folder as an encoder"
-                    + " (quern embed, quern search; EncoderDir, TextEmbedder)");
+                    + " (quern embed, search and classify --text; in a program, EncoderDir and TextEmbedder)");
+        }
+        if (json.node().has("image_size")) {
+            throw new TensorException(json.file() + ": a model of pictures does not continue texts; it is for quern"
+                    + " classify, attention and eval --images (in a program, ImageModelDir of the module vision)");
         }
         throw new TensorException(json.file() + ": the architecture "
                 + (architectures.isEmpty()

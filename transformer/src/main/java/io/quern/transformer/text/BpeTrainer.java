@@ -1,5 +1,6 @@
 package io.quern.transformer.text;
 
+import io.quern.tensor.file.FileErrors;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -77,7 +78,7 @@ public final class BpeTrainer {
         } catch (CharacterCodingException e) {
             throw new TokenizerException(file + ": not valid UTF-8; expected a text file in UTF-8", e);
         } catch (IOException e) {
-            throw new TokenizerException(file + ": cannot be read: " + e, e);
+            throw new TokenizerException(file + ": cannot be read: " + FileErrors.reason(e), e);
         }
     }
 

@@ -2,6 +2,7 @@ package io.quern.transformer.text;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
+import io.quern.tensor.file.FileErrors;
 import io.quern.transformer.JsonTree;
 import java.io.IOException;
 import java.io.InputStream;
@@ -29,7 +30,7 @@ record JsonFile(String file, String path, JsonNode node) {
             throw new TokenizerException(
                     file + ": not valid JSON" + place + ": " + firstLine(e.getOriginalMessage()), e);
         } catch (IOException e) {
-            throw new TokenizerException(file + ": cannot be read: " + e.getMessage(), e);
+            throw new TokenizerException(file + ": cannot be read: " + FileErrors.reason(e), e);
         }
         if (node.isMissingNode()) {
             throw new TokenizerException(file + ": the file is empty; expected a JSON object");

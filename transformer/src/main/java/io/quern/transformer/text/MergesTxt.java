@@ -1,5 +1,6 @@
 package io.quern.transformer.text;
 
+import io.quern.tensor.file.FileErrors;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
@@ -30,7 +31,7 @@ final class MergesTxt {
         } catch (CharacterCodingException e) {
             throw new TokenizerException(file + ": not valid UTF-8 after line " + number, e);
         } catch (IOException e) {
-            throw new TokenizerException(file + ": cannot be read: " + e.getMessage(), e);
+            throw new TokenizerException(file + ": cannot be read: " + FileErrors.reason(e), e);
         }
         if (number == 0) {
             throw new TokenizerException(file + ": the file is empty; expected \"" + VERSION_LINE + "\" and merges");

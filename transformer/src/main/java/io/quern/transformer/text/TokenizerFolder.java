@@ -1,5 +1,6 @@
 package io.quern.transformer.text;
 
+import io.quern.tensor.file.FileErrors;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -77,7 +78,7 @@ final class TokenizerFolder {
             parts.frame(Frame.bert(cls, sep));
             return Optional.of(parts);
         } catch (IOException e) {
-            throw new TokenizerException(file + ": cannot be read: " + e.getMessage(), e);
+            throw new TokenizerException(file + ": cannot be read: " + FileErrors.reason(e), e);
         }
     }
 
@@ -95,7 +96,7 @@ final class TokenizerFolder {
             ByteBpe model = ByteBpe.of(vocabulary, MergesTxt.read(mergesFile, in), ByteBpe.Options.GPT2, mergesFile);
             return new TokenizerParts(vocab.file(), model, Normalizer.NONE);
         } catch (IOException e) {
-            throw new TokenizerException(mergesFile + ": cannot be read: " + e.getMessage(), e);
+            throw new TokenizerException(mergesFile + ": cannot be read: " + FileErrors.reason(e), e);
         }
     }
 
@@ -103,7 +104,7 @@ final class TokenizerFolder {
         try (InputStream in = files.open(file)) {
             return in == null ? Optional.empty() : Optional.of(JsonFile.read(name + "/" + file, in));
         } catch (IOException e) {
-            throw new TokenizerException(name + "/" + file + ": cannot be read: " + e.getMessage(), e);
+            throw new TokenizerException(name + "/" + file + ": cannot be read: " + FileErrors.reason(e), e);
         }
     }
 }

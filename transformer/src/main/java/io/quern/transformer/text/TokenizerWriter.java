@@ -2,6 +2,7 @@ package io.quern.transformer.text;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
+import io.quern.tensor.file.FileErrors;
 import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -31,7 +32,7 @@ final class TokenizerWriter {
         try {
             Files.createDirectories(folder);
         } catch (IOException e) {
-            throw new TokenizerException(folder + ": the folder cannot be made: " + e, e);
+            throw new TokenizerException(folder + ": the folder cannot be made: " + FileErrors.reason(e), e);
         }
         switch (tokenizer.model()) {
             case ByteBpe model -> {
@@ -317,7 +318,7 @@ final class TokenizerWriter {
             }
             temporary = null;
         } catch (IOException e) {
-            throw new TokenizerException(file + ": cannot be written: " + e, e);
+            throw new TokenizerException(file + ": cannot be written: " + FileErrors.reason(e), e);
         } finally {
             delete(temporary);
         }

@@ -1,6 +1,7 @@
 package io.quern.vision.data;
 
 import io.quern.tensor.TensorException;
+import io.quern.tensor.file.FileErrors;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -59,7 +60,7 @@ public final class Cifar {
             }
             return new ImageSet(SIDE, SIDE, 3, pixels, classes, LABELS);
         } catch (IOException e) {
-            throw new TensorException(folder + ": CIFAR's files cannot be read: " + e, e);
+            throw new TensorException(folder + ": CIFAR's files cannot be read: " + FileErrors.reason(e), e);
         }
     }
 }

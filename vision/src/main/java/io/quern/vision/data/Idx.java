@@ -1,6 +1,7 @@
 package io.quern.vision.data;
 
 import io.quern.tensor.TensorException;
+import io.quern.tensor.file.FileErrors;
 import java.io.BufferedInputStream;
 import java.io.DataInputStream;
 import java.io.EOFException;
@@ -94,7 +95,7 @@ public final class Idx {
         } catch (EOFException e) {
             throw new TensorException(file + " is cut short", e);
         } catch (IOException e) {
-            throw new TensorException(file + ": cannot be read: " + e.getMessage(), e);
+            throw new TensorException(file + ": cannot be read: " + FileErrors.reason(e), e);
         }
     }
 

@@ -1,6 +1,7 @@
 package io.quern.vision.data;
 
 import io.quern.tensor.TensorException;
+import io.quern.tensor.file.FileErrors;
 import io.quern.vision.Image;
 import java.awt.image.BufferedImage;
 import java.awt.image.ColorModel;
@@ -53,7 +54,7 @@ public final class ImageFile {
         } catch (NoSuchFileException e) {
             throw new TensorException(file + ": no such file", e);
         } catch (IOException e) {
-            throw new TensorException(file + ": cannot be read: " + e, e);
+            throw new TensorException(file + ": cannot be read: " + FileErrors.reason(e), e);
         }
     }
 

@@ -1,6 +1,7 @@
 package io.quern.vision.data;
 
 import io.quern.tensor.TensorException;
+import io.quern.tensor.file.FileErrors;
 import io.quern.vision.Image;
 import io.quern.vision.Preprocessor;
 import java.io.IOException;
@@ -21,7 +22,7 @@ public final class ImageFolder {
                     .sorted()
                     .toList();
         } catch (IOException e) {
-            throw new TensorException(folder + ": cannot be read: " + e, e);
+            throw new TensorException(folder + ": cannot be read: " + FileErrors.reason(e), e);
         }
     }
 
@@ -33,7 +34,7 @@ public final class ImageFolder {
                     .sorted()
                     .toList();
         } catch (IOException e) {
-            throw new TensorException(folder + ": cannot be read: " + e, e);
+            throw new TensorException(folder + ": cannot be read: " + FileErrors.reason(e), e);
         }
     }
 

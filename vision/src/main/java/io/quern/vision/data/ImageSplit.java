@@ -28,7 +28,8 @@ public record ImageSplit(ImageSet train, ImageSet test, Preprocessor preprocesso
      */
     public static ImageSplit read(Path folder, int size, int channels) {
         if (!Files.isDirectory(folder)) {
-            throw new TensorException(folder + ": no such folder");
+            throw new TensorException(
+                    folder + (Files.exists(folder) ? " is a file, not a folder" : ": no such folder"));
         }
         if (Idx.exists(folder, "train")) {
             ImageSet train = Idx.read(folder, "train");
@@ -50,7 +51,8 @@ public record ImageSplit(ImageSet train, ImageSet test, Preprocessor preprocesso
     /** The pictures to measure a model by, preprocessed as it wants. */
     public static ImageSet test(Path folder, Preprocessor p, int channels, List<String> labels) {
         if (!Files.isDirectory(folder)) {
-            throw new TensorException(folder + ": no such folder");
+            throw new TensorException(
+                    folder + (Files.exists(folder) ? " is a file, not a folder" : ": no such folder"));
         }
         if (Idx.exists(folder, "t10k")) {
             return Idx.read(folder, "t10k");

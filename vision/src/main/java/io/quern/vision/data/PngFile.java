@@ -2,6 +2,7 @@ package io.quern.vision.data;
 
 import io.quern.tensor.TensorException;
 import io.quern.tensor.file.AtomicFile;
+import io.quern.tensor.file.FileErrors;
 import io.quern.vision.Image;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
@@ -35,7 +36,7 @@ public final class PngFile {
             }
             AtomicFile.write(file, bytes.toByteArray());
         } catch (IOException e) {
-            throw new TensorException(file + ": the picture cannot be written: " + e, e);
+            throw new TensorException(file + ": the picture cannot be written: " + FileErrors.reason(e), e);
         }
     }
 }
