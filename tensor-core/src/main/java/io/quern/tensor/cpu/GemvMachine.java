@@ -30,6 +30,9 @@ final class GemvMachine {
     /** Columns of W[k, n] in a task: their sums stay in the first-level cache. */
     private static final int WIDE = 4096;
 
+    /** Numbers that share a scale in fixed point; every format's blocks are multiples of it. */
+    private static final int BLOCK = 32;
+
     private GemvMachine() {}
 
     /** Whether there is code for this product, which {@link Gemv} serves. */
@@ -47,8 +50,17 @@ final class GemvMachine {
     }
 
     static void run(GemmCall g) {
+        run(g, RowsCode.fixes(g.type()));
+    }
+
+    /**
+     * The same, with x as told.
+     *
+     * @param fixed whether rows of x meet blocks of weights in fixed point
+     */
+    static void run(GemmCall g, boolean fixed) {
         if (alongK(g)) {
-            rows(g);
+            rows(g, fixed);
         } else {
             columns(g);
         }
@@ -71,15 +83,24 @@ final class GemvMachine {
         }
     }
 
-    private static void rows(GemmCall g) {
-        long bytes = RowsCode.PARAMETERS * 2 + copied(g);
+    private static void rows(GemmCall g, boolean fixed) {
+        long fixedRow = fixed ? RowsCode.fixedBytes(g.type(), g.k()) : 0;
+        long bytes = RowsCode.PARAMETERS * 2 + g.m() * fixedRow + copied(g);
         long scratch = NativeScratch.take(bytes);
         try {
-            copy(g, scratch + RowsCode.PARAMETERS * 2);
-            long x = packed(g) ? g.a() : scratch + RowsCode.PARAMETERS * 2;
+            long digits = scratch + RowsCode.PARAMETERS * 2;
+            long copy = digits + g.m() * fixedRow;
+            copy(g, copy);
+            long x = packed(g) ? g.a() : copy;
             long xRow = 4 * (packed(g) ? g.aRow() : g.k());
+            for (int i = 0; i < g.m() && fixed; i++) {
+                NativeCall.call(GemvCode.digits(g.type()), x + i * xRow, digits + i * fixedRow, g.k() / BLOCK, 0, 0, 0);
+            }
             for (int i = 0; i < g.m(); i += RowsCode.ROWS) {
-                parameters(g, scratch + i / RowsCode.ROWS * RowsCode.PARAMETERS, x + i * xRow, xRow);
+                long at = scratch + i / RowsCode.ROWS * RowsCode.PARAMETERS;
+                OffHeap.setLong(at + RowsCode.X, fixed ? digits + i * fixedRow : x + i * xRow);
+                OffHeap.setLong(at + RowsCode.X_ROW, fixed ? fixedRow : xRow);
+                parameters(g, at, fixed);
             }
             long column = g.type().bytes(g.k());
             long tasks = Math.max(column * g.n() / TASK, Math.min(TASKS, column * g.n() / LEAST));
@@ -88,7 +109,8 @@ final class GemvMachine {
                 int j = t * wide;
                 for (int i = 0; i < g.m(); i += RowsCode.ROWS) {
                     long parameters = scratch + i / RowsCode.ROWS * RowsCode.PARAMETERS;
-                    rows(g, i, Math.min(RowsCode.ROWS, g.m() - i), parameters, j, Math.min(wide, g.n() - j));
+                    MemorySegment code = GemvCode.rows(g.type(), Math.min(RowsCode.ROWS, g.m() - i), fixed);
+                    rows(g, i, code, parameters, j, Math.min(wide, g.n() - j));
                 }
             });
         } finally {
@@ -96,20 +118,25 @@ final class GemvMachine {
         }
     }
 
-    private static void parameters(GemmCall g, long at, long x, long xRow) {
-        OffHeap.setLong(at + RowsCode.X, x);
-        OffHeap.setLong(at + RowsCode.X_ROW, xRow);
-        OffHeap.setLong(at + RowsCode.UNITS, g.k() / RowsCode.elements(g.type()));
-        OffHeap.setLong(at + RowsCode.TAIL, (1 << g.k() % RowsCode.elements(g.type())) - 1);
+    private static void parameters(GemmCall g, long at, boolean fixed) {
+        int elements = RowsCode.elements(g.type(), fixed);
+        int rest = g.k() % elements;
+        int bits = fixed ? (int) g.type().bytes(rest) : rest;
+        OffHeap.setLong(at + RowsCode.UNITS, g.k() / elements);
+        OffHeap.setLong(at + RowsCode.TAIL, ones(bits));
+        OffHeap.setLong(at + RowsCode.TAIL_END, ones(bits - 64));
         OffHeap.setLong(at + RowsCode.COLUMN, g.bStep());
         OffHeap.setLong(at + RowsCode.Y_ROW, 4 * g.ldc());
         OffHeap.setLong(at + RowsCode.ACCUMULATE, g.accumulate() ? 1 : 0);
         OffHeap.setLong(at + RowsCode.HALVES, g.type().isQuantized() ? HalfTable.address() : 0);
     }
 
+    private static long ones(int count) {
+        return count <= 0 ? 0 : -1L >>> Math.max(0, 64 - count);
+    }
+
     /** Columns {@code j ...} for rows {@code i ...} of x. */
-    private static void rows(GemmCall g, int i, int rows, long parameters, int j, int columns) {
-        MemorySegment code = GemvCode.rows(g.type(), rows);
+    private static void rows(GemmCall g, int i, MemorySegment code, long parameters, int j, int columns) {
         int each = columns / RowsCode.STREAMS;
         if (each > 0) {
             NativeCall.call(code, parameters, g.bAt(0, j), g.cAt(i, j), each, bias(g, j), each);

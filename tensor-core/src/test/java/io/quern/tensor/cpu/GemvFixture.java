@@ -144,6 +144,20 @@ final class GemvFixture implements AutoCloseable {
         }
     }
 
+    /** All of x and all quantised weights. */
+    void setAll(float ofX, float ofW) {
+        for (int i = 0; i < m; i++) {
+            for (int p = 0; p < k; p++) {
+                setX(i, p, ofX);
+            }
+        }
+        java.util.Arrays.fill(w, ofW);
+        byte[] bytes = new byte[(int) type.bytes((long) n * k)];
+        Blocks.quantize(type, w, 0, n * k, bytes, 0);
+        Blocks.dequantize(type, bytes, 0, n * k, w, 0);
+        OffHeap.write(bytes, 0, wAt, bytes.length);
+    }
+
     /** Sets the block of Q8_0 that is column j (k is 32): the scale, and the first number. */
     void setBlock(int j, short scale, byte first) {
         long at = wAt + 34L * j;
@@ -200,6 +214,33 @@ final class GemvFixture implements AutoCloseable {
 
     float at(float[] result, int i, int j) {
         return result[i * ldc + j];
+    }
+
+    /** As {@link #check}, and each x may be off by a part of the largest of its 32 numbers. */
+    void checkFixed(Consumer<GemmCall> product, double part) {
+        float[] after = result(product);
+        for (int i = 0; i < m; i++) {
+            for (int j = 0; j < n; j++) {
+                double sum = 0;
+                double allowed = 0;
+                for (int p = 0; p < k; p++) {
+                    double term = (double) x[i * k + p] * w[j * k + p];
+                    float largest = 0;
+                    for (int q = p / 32 * 32; q < p / 32 * 32 + 32; q++) {
+                        largest = Math.max(largest, Math.abs(x[i * k + q]));
+                    }
+                    sum += term;
+                    // a weight may be the small difference of a number and a minimum of about 4
+                    allowed += part / 2 * largest * Math.abs(w[j * k + p])
+                            + 0x1p-24 * (k + 16) * Math.abs(term)
+                            + 4 * 0x1p-24 * largest;
+                }
+                float found = at(after, i, j);
+                if (!(Math.abs(found - sum) <= allowed)) {
+                    fail(type + ": (" + i + ", " + j + ") is " + found + ", expected " + sum + " within " + allowed);
+                }
+            }
+        }
     }
 
     /** A sum of k products is off by a rounding for each; a weight by up to 4 of its own, whose minimum may exceed it. */

@@ -7,8 +7,10 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.quern.tensor.DType;
 import io.quern.tensor.cpu.x86.MachineCode;
+import io.quern.tensor.cpu.x86.RowsCode;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
@@ -32,35 +34,57 @@ class GemvTest {
         Workers.setThreads(before);
     }
 
+    /** By what a product is computed. */
+    enum Means {
+        VECTORS("Vector API"),
+        FLOATS("machine code"),
+        FIXED("machine code in fixed point");
+
+        final String words;
+
+        Means(String words) {
+            this.words = words;
+        }
+    }
+
     /** How a product is computed, of which format and layout. */
-    record Way(boolean machine, DType type, boolean alongK) {
+    record Way(Means means, DType type, boolean alongK) {
         /** Of W that follows k, as linear layers hold it, or n, as GPT-2 does. */
         void run(GemmCall g) {
-            if (machine) {
-                GemvMachine.run(g);
-            } else {
+            if (means == Means.VECTORS) {
                 Gemv.vectors(g);
+            } else {
+                GemvMachine.run(g, means == Means.FIXED);
             }
         }
 
+        boolean machine() {
+            return means != Means.VECTORS;
+        }
+
         void assumePresent() {
-            assumeTrue(!machine || MachineCode.isUsed(), "no machine code here: " + MachineCode.description());
+            assumeTrue(!machine() || MachineCode.isUsed(), "no machine code here: " + MachineCode.description());
+            assumeTrue(means != Means.FIXED || RowsCode.canFix(type), "no VNNI or VBMI here");
         }
 
         @Override
         public String toString() {
-            return (machine ? "machine code, " : "Vector API, ") + type + (alongK ? " [n, k]" : " [k, n]");
+            return means.words + ", " + type + (alongK ? " [n, k]" : " [k, n]");
         }
     }
 
     static Stream<Way> ways() {
-        return Stream.of(false, true)
-                .flatMap(machine -> Stream.of(DType.values())
+        return Stream.of(Means.values())
+                .flatMap(means -> Stream.of(DType.values())
                         .filter(t -> t != DType.F64 && t != DType.I32)
+                        .filter(t -> means != Means.FIXED || FIXED.contains(t))
                         .flatMap(t -> Stream.of(true, false)
                                 .filter(alongK -> alongK || !t.isQuantized())
-                                .map(alongK -> new Way(machine, t, alongK))));
+                                .map(alongK -> new Way(means, t, alongK))));
     }
+
+    /** Formats that x in fixed point may meet. */
+    private static final Set<DType> FIXED = Set.of(DType.Q4_0, DType.Q4_K, DType.Q6_K);
 
     @Test
     void machineCodeServesEveryFormatWhereItIsUsed() {
@@ -76,7 +100,9 @@ class GemvTest {
     void allSizes(Way way) {
         way.assumePresent();
         int b = way.type.blockSize();
-        int[] ks = b > 1 ? new int[] {b, 2 * b, 5 * b} : new int[] {1, 2, 15, 16, 17, 31, 32, 33, 47, 64, 130};
+        int[] ks = b > 1
+                ? new int[] {b, 2 * b, 3 * b, 5 * b, 8 * b}
+                : new int[] {1, 2, 15, 16, 17, 31, 32, 33, 47, 64, 130};
         int[] ns = {1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 33, 63, 64, 66, 130};
         int turn = 0;
         for (int m = 1; m <= Gemv.ROWS; m++) {
@@ -191,11 +217,65 @@ class GemvTest {
         assertEquals(List.of(), wrong);
     }
 
+    static Stream<Way> fixedWays() {
+        return ways().filter(w -> w.means == Means.FIXED);
+    }
+
+    /** Each x is off by at most half of what the largest of its 32 numbers is a multiple of, which one of them makes large. */
+    @ParameterizedTest
+    @MethodSource("fixedWays")
+    void fixedPointIsAsExactAsItsUnit(Way way) {
+        way.assumePresent();
+        int k = 768;
+        for (float large : new float[] {1, 1e3f, 1e30f, 1e-12f}) {
+            try (GemvFixture f = new GemvFixture(way.type, true, 2, 40, k)) {
+                SplittableRandom random = new SplittableRandom(1);
+                for (int i = 0; i < 2; i++) {
+                    for (int p = 0; p < k; p++) {
+                        float size = p % 32 == 7 ? large : Math.min(large, 1);
+                        f.setX(i, p, size * (float) random.nextDouble(-1, 1));
+                    }
+                }
+                f.checkFixed(way::run, 1f / 400_000);
+            }
+        }
+    }
+
+    /** The largest sums that whole numbers of 32 bits have to hold, of both signs. */
+    @ParameterizedTest
+    @MethodSource("fixedWays")
+    void sumsOfTheLargestNumbersFit(Way way) {
+        way.assumePresent();
+        int k = 512;
+        for (float w : new float[] {1, -1}) {
+            for (float x : new float[] {1, -1, 0}) {
+                try (GemvFixture f = new GemvFixture(way.type, true, 3, 9, k)) {
+                    f.setAll(x, w);
+                    float[] y = f.result(way::run);
+                    for (int i = 0; i < 3; i++) {
+                        for (int j = 0; j < 9; j++) {
+                            assertEquals(k * w * x, f.at(y, i, j), 2e-3f * k, way + ", " + w + " times " + x);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    @Test
+    void theFormatsInFixedPoint() {
+        for (DType type : DType.values()) {
+            if (RowsCode.canFix(type) != (FIXED.contains(type) && RowsCode.canFix(DType.Q4_0))) {
+                throw new AssertionError(type + " is not in the list of those tested");
+            }
+        }
+    }
+
     /** Every scale in binary16 stands for its number. */
     @Test
     void scalesAreWidenedExactly() {
         assumeTrue(MachineCode.isUsed());
-        Consumer<GemmCall> machine = GemvMachine::run;
+        Consumer<GemmCall> machine = g -> GemvMachine.run(g, false);
         SplittableRandom random = new SplittableRandom(1);
         try (GemvFixture f = new GemvFixture(DType.Q8_0, true, 1, 1024, 32)) {
             f.onlyFirst(); // x is 1, 0, 0, ...

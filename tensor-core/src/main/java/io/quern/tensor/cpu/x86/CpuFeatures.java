@@ -19,10 +19,11 @@ import java.lang.foreign.ValueLayout;
  * @param avx512 the foundation, and the instructions on bytes, words, doublewords and shorter vectors (F, BW, DQ, VL), with
  *     the registers saved by the system
  * @param vnni dot products of bytes
+ * @param vbmi permutations of bytes
  * @param bf16 dot products of bf16
  * @param amxInt8 tiles of bytes; whether the system lets a process use them is another question
  */
-public record CpuFeatures(boolean avx512, boolean vnni, boolean bf16, boolean amxInt8) {
+public record CpuFeatures(boolean avx512, boolean vnni, boolean vbmi, boolean bf16, boolean amxInt8) {
     /** SSE, AVX, masks and both halves of the registers of AVX-512, in XCR0. */
     private static final int SAVED = 0b1110_0110;
 
@@ -32,7 +33,7 @@ public record CpuFeatures(boolean avx512, boolean vnni, boolean bf16, boolean am
             MemorySegment cpuid = CodeMemory.install(cpuid(), arena);
             MemorySegment out = arena.allocate(16, 4);
             if (ask(cpuid, 0, 0, out)[0] < 7) {
-                return new CpuFeatures(false, false, false, false);
+                return new CpuFeatures(false, false, false, false, false);
             }
             int[] one = ask(cpuid, 1, 0, out);
             boolean saves = bit(one[2], 27); // OSXSAVE
@@ -48,7 +49,11 @@ public record CpuFeatures(boolean avx512, boolean vnni, boolean bf16, boolean am
                     && bit(seven[1], 30) // AVX512BW
                     && bit(seven[1], 31); // AVX512VL
             return new CpuFeatures(
-                    avx512, avx512 && bit(seven[2], 11), avx512 && bit(more[0], 5), avx512 && bit(seven[3], 25));
+                    avx512,
+                    avx512 && bit(seven[2], 11),
+                    avx512 && bit(seven[2], 1),
+                    avx512 && bit(more[0], 5),
+                    avx512 && bit(seven[3], 25));
         }
     }
 

@@ -39,7 +39,7 @@ public final class RowsCode {
     /** Units of a column, see {@link #elements}. */
     public static final int UNITS = 16;
 
-    /** A bit for each number after the last whole unit. */
+    /** A bit for each number after the last whole unit; for each byte where x is in fixed point, see {@link #TAIL_END}. */
     public static final int TAIL = 24;
 
     /** Bytes between columns of W. */
@@ -54,13 +54,20 @@ public final class RowsCode {
     /** Address of {@link HalfTable}. */
     public static final int HALVES = 56;
 
+    /** Where x is in fixed point: a bit for each byte from the 65th on after the last whole unit. */
+    public static final int TAIL_END = 64;
+
     /** Bytes of all parameters. */
-    public static final int PARAMETERS = 64;
+    public static final int PARAMETERS = 128;
 
     /** How far ahead each stream is loaded, in bytes. */
     private static final int AHEAD = 2048;
 
+    /** Bytes of the stack for the end of a stream, which fills no unit. */
+    private static final int COPY = 192;
+
     private static final Mask REST = Mask.k(1);
+    private static final Mask REST_END = Mask.k(7);
 
     final Assembler a = new Assembler();
     final int rows;
@@ -71,11 +78,31 @@ public final class RowsCode {
         this.rows = rows;
     }
 
-    /** Writes the function for a format and a number of rows. */
-    public static MemorySegment install(DType type, int rows) {
-        RowsCode code = new RowsCode(format(type), rows);
+    /**
+     * Writes the function for a format and a number of rows.
+     *
+     * @param fixed whether x comes in fixed point, as {@link DigitsCode} writes it
+     */
+    public static MemorySegment install(DType type, int rows, boolean fixed) {
+        RowsCode code = new RowsCode(fixed ? digitFormat(type) : format(type), rows);
         code.write();
         return MachineCode.install(code.a);
+    }
+
+    /** Whether there is a function for x in fixed point on this processor. */
+    public static boolean canFix(DType type) {
+        return Digits.has(type) && Digits.possible(MachineCode.features());
+    }
+
+    /** Whether products with this format take x in fixed point. */
+    public static boolean fixes(DType type) {
+        return canFix(type) && Digits.areUsed();
+    }
+
+    /** Bytes of a row of x in fixed point. */
+    public static long fixedBytes(DType type, long k) {
+        Digits digits = Digits.of(type);
+        return Math.ceilDiv(k, digits.elements()) * digits.bytes();
     }
 
     /** Whether there is a function for this format. */
@@ -87,8 +114,17 @@ public final class RowsCode {
     }
 
     /** Numbers in a unit. */
-    public static int elements(DType type) {
-        return format(type).elements();
+    public static int elements(DType type, boolean fixed) {
+        return fixed ? Digits.of(type).elements() : format(type).elements();
+    }
+
+    private static RowFormat digitFormat(DType type) {
+        return switch (type) {
+            case Q4_0 -> new Q4DigitRows();
+            case Q4_K -> new Q4SuperDigitRows();
+            case Q6_K -> new Q6SuperDigitRows();
+            default -> throw new IllegalArgumentException("no products in fixed point with " + type);
+        };
     }
 
     private static RowFormat format(DType type) {
@@ -150,7 +186,7 @@ public final class RowsCode {
     }
 
     private void write() {
-        int frame = format.frame();
+        int frame = format.frame() + (format.fillsUp() ? STREAMS * COPY : 0);
         for (Gpr r : SAVED) {
             a.push(r);
         }
@@ -230,10 +266,36 @@ public final class RowsCode {
             }
             a.bind(none);
         }
+        if (format.fillsUp()) {
+            fillUp();
+        }
         for (int r = 0; r < rows; r++) {
             addLanes(r);
         }
         store();
+    }
+
+    /** The last blocks of each stream, filled up to a unit with zeros. */
+    private void fillUp() {
+        Label none = new Label();
+        a.mov(RAX, at(RDI, TAIL));
+        a.test(RAX, RAX);
+        a.jump(EQUAL, none);
+        a.op(KMOVQ, REST, RAX);
+        a.mov(RAX, at(RDI, TAIL_END));
+        a.op(KMOVQ, REST_END, RAX);
+        a.op(VXORPS, scratch(0).x(), scratch(0).x(), scratch(0).x());
+        Mem[] copies = new Mem[STREAMS];
+        for (int s = 0; s < STREAMS; s++) {
+            copies[s] = at(RSP, format.frame() + COPY * s);
+            a.op(VMOVDQU8, scratch(1).zeroing(REST), stream(s));
+            a.op(VMOVDQU8, scratch(2).zeroing(REST_END), stream(s).plus(64));
+            a.op(VMOVUPS, copies[s], scratch(1));
+            a.op(VMOVUPS, copies[s].plus(64), scratch(2));
+            a.op(VMOVUPS, copies[s].plus(128), scratch(0));
+        }
+        format.units(this, 0, copies);
+        a.bind(none);
     }
 
     /** As many units at a time as there are. */
@@ -245,14 +307,11 @@ public final class RowsCode {
         a.align(16);
         a.bind(loop);
         for (int u = 0; u < units; u++) {
-            for (int r = 0; r < rows; r++) {
-                for (int v = 0; v < format.vectors(); v++) {
-                    a.op(VMOVUPS, x(r, v), xAt(r).plus(4 * u * format.elements() + 64 * v));
-                }
-            }
+            Mem[] places = new Mem[STREAMS];
             for (int s = 0; s < STREAMS; s++) {
-                format.unit(this, s, stream(s).plus(u * format.bytes()));
+                places[s] = stream(s).plus(u * format.bytes());
             }
+            format.units(this, u * format.xBytes(), places);
         }
         for (int s = 0; s < STREAMS; s++) {
             for (int line = 0; line < Math.ceilDiv(units * format.bytes(), 64); line++) {
@@ -260,7 +319,7 @@ public final class RowsCode {
             }
         }
         a.op(ADD, RBX, units * format.bytes());
-        a.op(ADD, RBP, 4 * units * format.elements());
+        a.op(ADD, RBP, units * format.xBytes());
         a.op(Alu.SUB, R12, units);
         a.jump(GREATER_OR_EQUAL, loop);
         a.bind(end);

@@ -91,8 +91,21 @@ class MachineCodeTest {
         CpuFeatures found = CpuFeatures.read();
         assertEquals(flags.containsAll(Set.of("avx512f", "avx512bw", "avx512dq", "avx512vl")), found.avx512());
         assertEquals(flags.contains("avx512_vnni"), found.vnni());
+        assertEquals(flags.contains("avx512vbmi"), found.vbmi());
         assertEquals(flags.contains("avx512_bf16"), found.bf16());
         assertEquals(flags.contains("amx_int8"), found.amxInt8());
+    }
+
+    @Test
+    void thePropertyOfActivations() {
+        assertTrue(Digits.decide("auto"));
+        assertEquals(false, Digits.decide("float"));
+        var wrong = assertThrows(TensorException.class, () -> Digits.decide("int8"));
+        assertTrue(wrong.getMessage().contains("'int8'"), wrong.getMessage());
+        assertEquals(false, Digits.possible(null));
+        assertEquals(false, Digits.possible(new CpuFeatures(true, true, false, true, true)));
+        assertEquals(false, Digits.possible(new CpuFeatures(true, false, true, true, true)));
+        assertTrue(Digits.possible(new CpuFeatures(true, true, true, false, false)));
     }
 
     @Test
