@@ -2,12 +2,18 @@ package io.quern.cli;
 
 import io.quern.tensor.DType;
 import io.quern.tensor.Device;
+import io.quern.tensor.Scope;
+import io.quern.tensor.Shape;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.op.Attention;
 import io.quern.tensor.op.MatMul;
 import io.quern.tensor.op.Op;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Supplier;
 
 /**
@@ -54,6 +60,9 @@ final class KernelCases {
     private final DType dtype;
     private final boolean quick;
     private final BenchOperands operands;
+
+    /** Of products with a vector: converting them takes longer than measuring, and every round needs them anew. */
+    private final Map<String, MemorySegment> weights = new HashMap<>();
 
     /**
      * @param dtype of the numbers; null for F32 and, in products with a vector, weights of every type
@@ -112,20 +121,26 @@ final class KernelCases {
     }
 
     private Case vectorProduct(int k, int n, DType type) {
+        DType plain = type == DType.F64 ? DType.F64 : DType.F32;
+        BenchOperands host = new BenchOperands(Device.CPU, plain);
         return new Case("gemv", "1x" + k + "x" + n + " NT", type, () -> {
-            BenchOperands f32 = new BenchOperands(device, type == DType.F64 ? DType.F64 : DType.F32);
-            Tensor weight =
-                    new BenchOperands(Device.CPU, f32.dtype()).numbers(n, k).cast(type);
-            Tensor x = f32.numbers(1, k);
+            Tensor x = new BenchOperands(device, plain).numbers(1, k);
             List<Op> ops = new ArrayList<>();
-            long bytes = type.bytes(weight.shape());
-            for (long at = 0; at < COLD_BYTES; at += bytes) {
+            Shape shape = Shape.of(n, k);
+            MemorySegment weight = weights.computeIfAbsent(
+                    type + " " + shape,
+                    key -> Scope.run(() -> kept(host.numbers(n, k).cast(type))));
+            for (long at = 0; at < COLD_BYTES; at += type.bytes(shape)) {
                 // The numbers are the same, the memory is not.
-                Tensor w = Tensor.from(device, type, weight.shape(), weight.data());
+                Tensor w = Tensor.from(device, type, shape, weight);
                 ops.add(new MatMul(x, w.transpose(0, 1), null));
             }
             return ops;
         });
+    }
+
+    private static MemorySegment kept(Tensor t) {
+        return Arena.ofAuto().allocate(t.data().byteSize(), Long.BYTES).copyFrom(t.data());
     }
 
     private void attention(List<Case> all, boolean causal, int b, int t, int h, int d) {
