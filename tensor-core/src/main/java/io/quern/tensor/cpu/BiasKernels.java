@@ -47,6 +47,12 @@ final class BiasKernels {
         int c = x.dim(-1);
         long b = bias.address();
         SoftmaxKernels.forRows(x, (from, to) -> {
+            if (MachineCode.isUsed()) {
+                long first = 4 * from * c;
+                MemorySegment code = RowCode.gradient(kind, true);
+                NativeCall.call(code, x.address() + first, dx.address() + first, c, to - from, b, dy.address() + first);
+                return;
+            }
             int step = together(c);
             for (long r = from; r < to; r += step) {
                 int rows = (int) Math.min(step, to - r);

@@ -2,13 +2,17 @@ package io.quern.tensor.cpu;
 
 import io.quern.tensor.DType;
 import io.quern.tensor.Tensor;
+import io.quern.tensor.cpu.x86.BinaryCode;
 import io.quern.tensor.cpu.x86.MachineCode;
 import io.quern.tensor.op.Attention;
 import io.quern.tensor.op.CustomOp;
 import io.quern.tensor.op.Elementwise;
 import io.quern.tensor.op.Index;
+import io.quern.tensor.op.Loss;
 import io.quern.tensor.op.MatMul;
+import io.quern.tensor.op.Norm;
 import io.quern.tensor.op.Op;
+import io.quern.tensor.op.Reduce;
 import io.quern.tensor.op.Update;
 
 /** What {@link VectorKernels} and {@link Gemm} choose for an operation, in words for recordings. */
@@ -29,8 +33,28 @@ final class KernelNames {
             case Update.Assign a -> "copy";
             case Update.Fill f -> "copy";
             case Elementwise.Where w -> first == DType.F64 ? "scalar" : vectors();
-            default -> first == DType.F64 || first == DType.I32 ? "scalar" : vectors();
+            case Elementwise.Binary b when !BinaryCode.has(b.kind()) -> computed(first, vectors());
+            case Elementwise.Unary u -> computed(first, rows());
+            case Elementwise.UnaryGrad u -> computed(first, rows());
+            case Elementwise.BiasUnary u -> computed(first, rows());
+            case Elementwise.BiasUnaryGrad u -> computed(first, rows());
+            case Elementwise.Binary b -> computed(first, rows());
+            case Reduce.Softmax s -> computed(first, rows());
+            case Reduce.SoftmaxGrad s -> computed(first, rows());
+            case Norm n -> computed(first, rows());
+            case Loss l -> computed(first, rows());
+            case Update.Accumulate a -> computed(first, rows());
+            default -> computed(first, vectors());
         };
+    }
+
+    private static String computed(DType in, String kernel) {
+        return in == DType.F64 || in == DType.I32 ? "scalar" : kernel;
+    }
+
+    /** Of rows and elements. */
+    private static String rows() {
+        return MachineCode.isUsed() ? "machine code" : vectors();
     }
 
     private static String vectors() {

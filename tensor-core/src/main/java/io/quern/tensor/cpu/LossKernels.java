@@ -5,6 +5,9 @@ import static io.quern.tensor.cpu.Lanes.L;
 import static io.quern.tensor.cpu.Lanes.load;
 
 import io.quern.tensor.Tensor;
+import io.quern.tensor.cpu.x86.MachineCode;
+import io.quern.tensor.cpu.x86.NativeCall;
+import io.quern.tensor.cpu.x86.SoftmaxCode;
 import io.quern.tensor.op.Loss;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
@@ -48,10 +51,11 @@ final class LossKernels {
         long weights = in[2] == null ? 0 : in[2].address();
         double s = op.smoothing();
         Workers.ranges(target.length, tasks(v), (from, to) -> {
-            float[] block = SoftmaxKernels.block(v);
+            double[] logSums = new double[(int) (to - from)];
+            logSumExps(x + from * stride, stride, v, logSums);
             for (int r = (int) from; r < to; r++) {
                 long row = x + r * stride;
-                double lse = logSumExp(row, v, block);
+                double lse = logSums[r - (int) from];
                 int t = target[r];
                 double loss = 0;
                 double weight = 0;
@@ -66,8 +70,28 @@ final class LossKernels {
                 OffHeap.setFloat(out[1].address() + 4L * r, (float) lse);
                 OffHeap.setFloat(out[2].address() + 4L * r, (float) weight);
             }
-            GemmScratch.give(block);
         });
+    }
+
+    /** Of rows that lie {@code stride} bytes apart. */
+    private static void logSumExps(long x, long stride, int n, double[] out) {
+        if (!MachineCode.isUsed()) {
+            float[] block = SoftmaxKernels.block(n);
+            for (int r = 0; r < out.length; r++) {
+                out[r] = logSumExp(x + r * stride, n, block);
+            }
+            GemmScratch.give(block);
+            return;
+        }
+        long bytes = (long) out.length * SoftmaxCode.STATISTICS;
+        long statistics = NativeScratch.take(bytes);
+        SoftmaxMachine.statistics(x, stride, out.length, n, statistics);
+        for (int r = 0; r < out.length; r++) {
+            double max = OffHeap.getDouble(statistics + r * SoftmaxCode.STATISTICS);
+            double sum = OffHeap.getDouble(statistics + r * SoftmaxCode.STATISTICS + 8);
+            out[r] = max == Double.NEGATIVE_INFINITY ? Double.NaN : max + Math.log(sum);
+        }
+        NativeScratch.give(statistics, bytes);
     }
 
     private static double logSumExp(long x, int n, float[] block) {
@@ -137,27 +161,58 @@ final class LossKernels {
         double s = op.smoothing();
         double allWeights = weights == 0 ? v : s > 0 ? RowKernels.sum(weights, v) : 0;
         Workers.ranges(target.length, tasks(v), (from, to) -> {
-            float[] block = SoftmaxKernels.block(v);
-            for (int r = (int) from; r < to; r++) {
-                long dx = out.address() + 4L * r * v;
-                int t = target[r];
+            int rows = (int) (to - from);
+            float[] numbers = new float[3 * rows];
+            double[] hits = new double[rows];
+            for (int i = 0; i < rows; i++) {
+                int r = (int) from + i;
+                double dLoss = OffHeap.getFloat(in[4].address() + 4L * r);
+                double hit = (1 - s)
+                        * (weights == 0 || target[r] == op.ignoreIndex()
+                                ? 1
+                                : OffHeap.getFloat(weights + 4L * target[r]));
+                numbers[3 * i] = OffHeap.getFloat(in[3].address() + 4L * r);
+                numbers[3 * i + 1] = (float) (dLoss * (hit + s / v * allWeights));
+                numbers[3 * i + 2] = (float) -(dLoss * s / v);
+                hits[i] = dLoss * hit;
+            }
+            gradients(x + from * stride, stride, numbers, s == 0 ? 0 : weights, out.address() + 4 * from * v, v);
+            for (int i = 0; i < rows; i++) {
+                int t = target[(int) from + i];
+                long dx = out.address() + 4 * (from + i) * v;
                 if (t == op.ignoreIndex()) {
                     OffHeap.zero(dx, 4L * v);
-                    continue;
+                } else {
+                    OffHeap.setFloat(dx + 4L * t, OffHeap.getFloat(dx + 4L * t) - (float) hits[i]);
                 }
-                float lse = OffHeap.getFloat(in[3].address() + 4L * r);
-                double dLoss = OffHeap.getFloat(in[4].address() + 4L * r);
-                double hit = (1 - s) * (weights == 0 ? 1 : OffHeap.getFloat(weights + 4L * t));
-                float a = (float) (dLoss * (hit + s / v * allWeights));
-                float b = (float) (dLoss * s / v);
-                gradient(x + r * stride, lse, a, b, s == 0 ? 0 : weights, dx, v, block);
-                OffHeap.setFloat(dx + 4L * t, OffHeap.getFloat(dx + 4L * t) - (float) (dLoss * hit));
             }
-            GemmScratch.give(block);
         });
     }
 
-    /** dx = a * exp(x - lse) - b * w, where no weights are ones. */
+    /** Rows of dx = a * exp(x - lse) + b * w, where no weights are ones; lse, a and b of each row are in {@code numbers}. */
+    private static void gradients(long x, long stride, float[] numbers, long weights, long dx, int n) {
+        int rows = numbers.length / 3;
+        if (!MachineCode.isUsed()) {
+            float[] block = SoftmaxKernels.block(n);
+            for (int r = 0; r < rows; r++) {
+                float a = numbers[3 * r + 1];
+                float b = numbers[3 * r + 2];
+                gradient(x + r * stride, numbers[3 * r], a, b, weights, dx + 4L * r * n, n, block);
+            }
+            GemmScratch.give(block);
+            return;
+        }
+        long bytes = (1L + rows) * SoftmaxCode.NUMBERS;
+        long at = NativeScratch.take(bytes);
+        OffHeap.setLong(at, weights);
+        for (int r = 0; r < rows; r++) {
+            OffHeap.write(numbers, 3 * r, at + (1L + r) * SoftmaxCode.NUMBERS, 3);
+        }
+        NativeCall.call(RowCode.lossGradient(weights != 0), x, rows, n, stride, dx, at);
+        NativeScratch.give(at, bytes);
+    }
+
+    /** dx = a * exp(x - lse) + b * w, where no weights are ones. */
     private static void gradient(long x, float lse, float a, float b, long weights, long dx, int n, float[] block) {
         for (int i = 0; i < n; i += BLOCK) {
             int some = Math.min(BLOCK, n - i);
@@ -165,7 +220,7 @@ final class LossKernels {
             OffHeap.read(x + 4L * i, block, 0, some);
             VectorMath.expSum(block, 0, padded, lse);
             if (weights == 0) {
-                affine(block, a, -b, padded);
+                affine(block, a, b, padded);
             } else {
                 weighted(block, a, b, weights + 4L * i, some);
             }
@@ -182,11 +237,11 @@ final class LossKernels {
         }
     }
 
-    /** p = a * p - b * w. */
+    /** p = a * p + b * w. */
     private static void weighted(float[] p, float a, float b, long weights, int n) {
         FloatVector factor = FloatVector.broadcast(F, a);
         for (int i = 0; i < n; i += L) {
-            FloatVector w = load(weights + 4L * i, F.indexInRange(i, n)).mul(-b);
+            FloatVector w = load(weights + 4L * i, F.indexInRange(i, n)).mul(b);
             FloatVector.fromArray(F, p, i).fma(factor, w).intoArray(p, i);
         }
     }

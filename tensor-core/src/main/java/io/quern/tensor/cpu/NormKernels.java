@@ -5,6 +5,7 @@ import io.quern.tensor.Device;
 import io.quern.tensor.Shape;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.cpu.x86.MachineCode;
+import io.quern.tensor.cpu.x86.NativeCall;
 import io.quern.tensor.op.Elementwise;
 import io.quern.tensor.op.Norm;
 
@@ -192,6 +193,10 @@ final class NormKernels {
                     Workers.ranges(rows, size, (from, to) -> {
                         long dWeight = sums + 4L * c * (from / size);
                         long dBias = dWeight + 4L * c * stretches;
+                        if (MachineCode.isUsed()) {
+                            NormMachine.gradient(x, means, rstds, weight, dy, other, dx, dWeight, dBias, from, to, c);
+                            return;
+                        }
                         for (long r = from; r < to; r++) {
                             long row = 4 * r * c;
                             float mean = OffHeap.getFloat(means + 4 * r);
@@ -222,6 +227,10 @@ final class NormKernels {
                 weight -> withSums(stretches, c, sums -> {
                     Workers.ranges(rows, size, (from, to) -> {
                         long dWeight = sums + 4L * c * (from / size);
+                        if (MachineCode.isUsed()) {
+                            NormMachine.gradient(x, 0, rstds, weight, dy, other, dx, dWeight, 0, from, to, c);
+                            return;
+                        }
                         for (long r = from; r < to; r++) {
                             long row = 4 * r * c;
                             float rstd = OffHeap.getFloat(rstds + 4 * r);
@@ -252,6 +261,10 @@ final class NormKernels {
     }
 
     private static void addUp(long rows, int count, int c, long to) {
+        if (MachineCode.isUsed() && count > 0) {
+            NativeCall.call(GemvCode.sum(false), rows, 4L * c, count, c, 0, to);
+            return;
+        }
         OffHeap.zero(to, 4L * c);
         for (int i = 0; i < count; i++) {
             RowKernels.add(to, rows + 4L * c * i, c);

@@ -7,13 +7,14 @@ import static io.quern.tensor.cpu.OffHeap.ALL;
 import static io.quern.tensor.cpu.OffHeap.ORDER;
 
 import io.quern.tensor.Tensor;
+import io.quern.tensor.cpu.x86.MachineCode;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
 /**
  * Softmax over packed rows: the largest element, exponentials and their sum, division. A row is read three times, the
- * second and third time out of the cache; exponentials go through blocks on the heap, see {@link VectorMath}, and bound
+ * second and third time out of the cache. Where there is no {@link SoftmaxMachine machine code}, exponentials go through blocks on the heap, see {@link VectorMath}, and bound
  * it.
  */
 final class SoftmaxKernels {
@@ -23,6 +24,10 @@ final class SoftmaxKernels {
     private SoftmaxKernels() {}
 
     static void softmax(Tensor in, boolean log, Tensor out) {
+        if (MachineCode.isUsed()) {
+            SoftmaxMachine.softmax(in, log, out);
+            return;
+        }
         int n = in.dim(-1);
         long x = in.address();
         long y = out.address();
@@ -41,6 +46,10 @@ final class SoftmaxKernels {
     }
 
     static void gradient(Tensor y, Tensor dy, boolean log, Tensor dx) {
+        if (MachineCode.isUsed()) {
+            SoftmaxMachine.gradient(y, dy, log, dx);
+            return;
+        }
         int n = y.dim(-1);
         forRows(y, (from, to) -> {
             float[] block = block(n);

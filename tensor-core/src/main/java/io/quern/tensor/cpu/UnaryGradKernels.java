@@ -6,11 +6,13 @@ import static jdk.incubator.vector.VectorOperators.GT;
 import static jdk.incubator.vector.VectorOperators.LT;
 import static jdk.incubator.vector.VectorOperators.NE;
 
+import io.quern.tensor.cpu.x86.MachineCode;
+import io.quern.tensor.cpu.x86.NativeCall;
 import io.quern.tensor.op.Elementwise.UnaryKind;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 
-/** dx = f'(x) dy over packed F32; blocks and loops as in {@link UnaryKernels}. */
+/** dx = f'(x) dy over packed F32; machine code, or blocks and loops as in {@link UnaryKernels}. */
 final class UnaryGradKernels {
     private static final int BLOCK = UnaryKernels.BLOCK;
     private static final float INV_SQRT_2PI = 0.398942280f;
@@ -18,6 +20,14 @@ final class UnaryGradKernels {
     private UnaryGradKernels() {}
 
     static void run(UnaryKind kind, long x, long dy, long dx, int n) {
+        if (MachineCode.isUsed()) {
+            NativeCall.call(RowCode.gradient(kind, false), x, dx, n, 1, 0, dy);
+        } else {
+            inJava(kind, x, dy, dx, n);
+        }
+    }
+
+    static void inJava(UnaryKind kind, long x, long dy, long dx, int n) {
         int size = UnaryKernels.padded(Math.min(n, BLOCK));
         float[] v = GemmScratch.take(size);
         float[] d = GemmScratch.take(size);

@@ -9,6 +9,8 @@ import static io.quern.tensor.cpu.OffHeap.ORDER;
 import io.quern.tensor.DType;
 import io.quern.tensor.Device;
 import io.quern.tensor.Tensor;
+import io.quern.tensor.cpu.x86.MachineCode;
+import io.quern.tensor.cpu.x86.NativeCall;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
@@ -73,6 +75,10 @@ final class UpdateKernels {
     }
 
     private static void accumulate(long to, long from, float factor, int n) {
+        if (MachineCode.isUsed()) {
+            NativeCall.call(RowCode.accumulate(), to, from, to, n, 1, Float.floatToRawIntBits(factor));
+            return;
+        }
         FloatVector f = FloatVector.broadcast(F, factor);
         int i = 0;
         for (; i <= n - L; i += L) {

@@ -123,6 +123,56 @@ class MapCodeTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource
+    void gradientsHaveTheBitsOfThoseInJava(UnaryKind kind) {
+        int n = 1 << 12;
+        float[] x = new float[n];
+        long in = memory.room(n);
+        long dy = memory.copy(Guarded.some(n, 5));
+        long java = memory.room(n);
+        long machine = memory.room(n);
+        for (long bits = 0; bits < 1L << 32; ) {
+            for (int i = 0; i < n; i++, bits += STEP) {
+                x[i] = Float.intBitsToFloat((int) bits);
+            }
+            OffHeap.write(x, 0, in, n);
+            UnaryGradKernels.inJava(kind, in, dy, java, n);
+            UnaryGradKernels.run(kind, in, dy, machine, n);
+            float[] want = Guarded.read(java, n);
+            float[] got = Guarded.read(machine, n);
+            for (int i = 0; i < n; i++) {
+                assertEquals(Float.floatToIntBits(want[i]), Float.floatToIntBits(got[i]), kind + " at " + x[i]);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void gradientsAddABiasAndStayInside(UnaryKind kind) {
+        for (int c : LENGTHS) {
+            int rows = 3;
+            float[] x = Guarded.some(rows * c, 1);
+            float[] bias = Guarded.some(c, 2);
+            float[] dy = Guarded.some(rows * c, 3);
+            float[] sum = new float[rows * c];
+            for (int i = 0; i < sum.length; i++) {
+                sum[i] = x[i] + bias[i % c];
+            }
+            long scratch = memory.copy(sum);
+            long d = memory.copy(dy);
+            UnaryGradKernels.inJava(kind, scratch, d, scratch, sum.length);
+            float[] want = Guarded.read(scratch, sum.length);
+            long in = memory.copy(x);
+            long b = memory.copyAtStart(bias);
+            NativeCall.call(RowCode.gradient(kind, true), in, in, c, rows, b, d);
+            assertSameBits(want, Guarded.read(in, sum.length), kind + " of " + c + " to x");
+            NativeCall.call(RowCode.gradient(kind, true), memory.copyAtStart(x), d, c, rows, memory.copy(bias), d);
+            assertSameBits(want, Guarded.read(d, sum.length), kind + " of " + c + " to dy");
+            memory.close();
+        }
+    }
+
     private static float apply(BinaryKind kind, float a, float b) {
         return switch (kind) {
             case ADD -> a + b;
@@ -172,6 +222,23 @@ class MapCodeTest {
                 BinaryKernels.run(kind, x, one, x, a.length);
                 assertSameBits(want, Guarded.read(x, want.length), kind + " of " + c + " and " + one);
             }
+            memory.close();
+        }
+    }
+
+    @Test
+    void accumulatesAndStaysInside() {
+        for (int n : LENGTHS) {
+            float[] a = Guarded.some(n, 1);
+            float[] b = Guarded.some(n, 2);
+            float[] want = new float[n];
+            for (int i = 0; i < n; i++) {
+                want[i] = Math.fma(b[i], 0.3f, a[i]);
+            }
+            long to = memory.copy(a);
+            long from = memory.copy(b);
+            NativeCall.call(RowCode.accumulate(), to, from, to, n, 1, Float.floatToRawIntBits(0.3f));
+            assertSameBits(want, Guarded.read(to, n), "sum of " + n);
             memory.close();
         }
     }

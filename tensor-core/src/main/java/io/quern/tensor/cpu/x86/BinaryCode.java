@@ -22,6 +22,7 @@ import java.lang.foreign.MemorySegment;
  */
 public final class BinaryCode {
     private static final int SIDE = 4;
+    private static final Vec NUMBER = zmm(SIDE);
 
     private BinaryCode() {}
 
@@ -43,19 +44,34 @@ public final class BinaryCode {
     /** Writes the function, for a b that is {@code one} number or rows. */
     public static MemorySegment install(BinaryKind kind, boolean one) {
         Assembler a = new Assembler();
+        return install(a, one ? RSI : null, (p, v) -> a.op(instruction(kind), p.load(v), v, one ? NUMBER : p.in(RSI)));
+    }
+
+    /** Writes y = a + factor b: {@code (a, b, y, columns, 1, bits of the factor)}. */
+    public static MemorySegment accumulate() {
+        Assembler a = new Assembler();
+        return install(a, R9, (p, v) -> a.op(VectorOp.VFMADD231PS, p.load(v), NUMBER, p.in(RSI)));
+    }
+
+    /** What is done to a vector of a. */
+    private interface Step {
+        void write(RowLoop.Part part, Vec v);
+    }
+
+    private static MemorySegment install(Assembler a, Gpr number, Step step) {
         Constants constants = new Constants();
         RowLoop loop = new RowLoop(a, SIDE);
         Label row = new Label();
         a.push(RBX);
         loop.begin(RCX, constants);
-        if (one) {
-            a.op(VectorOp.VPBROADCASTD, zmm(SIDE), RSI);
+        if (number != null) {
+            a.op(VectorOp.VPBROADCASTD, NUMBER, number);
         }
         a.bind(row);
         loop.run(p -> {
             Vec v = zmm(p.vector());
             a.op(VMOVUPS, p.load(v), p.in(RDI));
-            a.op(instruction(kind), p.load(v), v, one ? zmm(SIDE) : p.in(RSI));
+            step.write(p, v);
             a.op(VMOVUPS, p.in(RDX), p.keep(v));
         });
         a.op(ADD, RDI, RowLoop.BYTES);

@@ -14,12 +14,12 @@ import io.quern.tensor.op.Elementwise.UnaryKind;
  * <p>Takes zmm24 to zmm31 and k2 for itself; x is any other register.
  */
 final class MathCode {
-    /** Predicates of VCMPPS: less; greater; equal; not less, also for NaN; not below infinity, also for NaN. */
+    // predicates of VCMPPS; NaN is not less and unordered, and nothing else
     private static final int LESS = 1;
-
     private static final int GREATER = 14;
     private static final int EQUAL = 0;
     private static final int NOT_LESS = 5;
+    private static final int UNORDERED = 3;
 
     private static final int SIGN = 0x80000000;
     private static final int UNIT = 0x3f800000;
@@ -65,6 +65,7 @@ final class MathCode {
     private static final float GELU_LINEAR = 1.5957691216f;
     private static final float GELU_CUBIC = 0.0713548162726f;
     private static final float SQRT_HALF = 0.707106781f;
+    private static final float INV_SQRT_2PI = 0.398942280f;
 
     private static final Mask K = Mask.k(2);
     private static final Vec T0 = zmm(31);
@@ -185,6 +186,12 @@ final class MathCode {
         a.op(VCMPPS, K, x, constants.all(0), LESS);
     }
 
+    /** x = 0 where it is -inf. */
+    void zeroWhereMinusInfinity(Vec x) {
+        a.op(VCMPPS, K, x, constants.all(Float.NEGATIVE_INFINITY), EQUAL);
+        a.op(VPXORD, x.merging(K), x, x);
+    }
+
     private void sigmoid(Vec x) {
         expOfMinusAbs(T2, x);
         whereNegative(x);
@@ -250,6 +257,113 @@ final class MathCode {
         a.op(VCMPPS, K, T3, constants.all(0.925f), GREATER);
         a.op(VMOVUPS, T1.merging(K), y);
         a.op(VMOVUPS, y, T1);
+    }
+
+    /** dy = f'(x) dy; x is lost. The order of operations is that of {@code UnaryGradKernels}. */
+    void applyGradient(UnaryKind kind, Vec x, Vec dy) {
+        switch (kind) {
+            case NEG -> a.op(VPXORD, dy, dy, constants.allBits(SIGN));
+            case EXP -> {
+                exp(x);
+                a.op(VMULPS, dy, x, dy);
+            }
+            case LOG -> a.op(VDIVPS, dy, dy, x);
+            case SQRT -> {
+                a.op(VSQRTPS, x, x);
+                a.op(VMULPS, dy, dy, constants.all(0.5f));
+                a.op(VDIVPS, dy, dy, x);
+            }
+            case RSQRT -> {
+                a.op(VSQRTPS, T0, x);
+                a.op(VMULPS, x, T0, x);
+                a.op(VMULPS, dy, dy, constants.all(-0.5f));
+                a.op(VDIVPS, dy, dy, x);
+            }
+            case RECIPROCAL -> {
+                a.op(VMULPS, x, x, x);
+                a.op(VPXORD, dy, dy, constants.allBits(SIGN));
+                a.op(VDIVPS, dy, dy, x);
+            }
+            case SQUARE -> {
+                a.op(VADDPS, x, x, x);
+                a.op(VMULPS, dy, x, dy);
+            }
+            case ABS -> {
+                a.op(VXORPS, T0.x(), T0.x(), T0.x());
+                a.op(VMOVUPS, T1, T0);
+                a.op(VCMPPS, K, x, T0, GREATER);
+                a.op(VBROADCASTSS, T1.merging(K), constants.at(1));
+                a.op(VCMPPS, K, x, T0, LESS);
+                a.op(VBROADCASTSS, T1.merging(K), constants.at(-1));
+                a.op(VCMPPS, K, x, x, UNORDERED);
+                a.op(VMOVUPS, T1.merging(K), x); // the sign of NaN is NaN
+                a.op(VMULPS, dy, T1, dy);
+            }
+            case RELU -> {
+                a.op(VCMPPS, K, x, constants.all(0), GREATER);
+                a.op(VMOVUPS, dy.zeroing(K), dy);
+            }
+            case SIGMOID -> bell(x, 1, dy);
+            case TANH -> {
+                a.op(VADDPS, x, x, x);
+                bell(x, 4, dy);
+            }
+            case GELU -> geluGradient(x, dy);
+            case GELU_TANH -> {
+                geluArgument(T2, x);
+                sigmoids(T2, x);
+                a.op(VMULPS, T0, x, x);
+                load(T1, GELU_LINEAR);
+                a.op(VFMADD231PS, T1, T0, constants.all(3 * GELU_CUBIC));
+                a.op(VMULPS, x, T1, x);
+                timesSlope(x, dy);
+            }
+            case SILU -> {
+                sigmoids(x, x);
+                timesSlope(x, dy);
+            }
+        }
+    }
+
+    /** dy = dy factor e / (1 + e)^2 with e = e^-|x|. */
+    private void bell(Vec x, float factor, Vec dy) {
+        expOfMinusAbs(T2, x);
+        a.op(VADDPS, T3, T2, constants.all(1));
+        a.op(VMULPS, T2, T2, constants.all(factor));
+        a.op(VMULPS, T3, T3, T3);
+        a.op(VDIVPS, T2, T2, T3);
+        a.op(VMULPS, dy, T2, dy);
+    }
+
+    /** s = sigmoid(u) to T4 and s (1 - s) to T2, by e^-|u|; u, which may be T2, has the sign of x. */
+    private void sigmoids(Vec u, Vec x) {
+        expOfMinusAbs(T2, u);
+        a.op(VADDPS, T3, T2, constants.all(1));
+        load(T4, 1);
+        a.op(VDIVPS, T4, T4, T3);
+        a.op(VMULPS, T3, T2, T4);
+        a.op(VMULPS, T2, T3, T4);
+        whereNegative(x);
+        a.op(VMOVUPS, T4.merging(K), T3);
+    }
+
+    /** dy = dy (s + v s (1 - s)), after {@link #sigmoids}. */
+    private void timesSlope(Vec v, Vec dy) {
+        a.op(VFMADD213PS, T2, v, T4);
+        a.op(VMULPS, dy, T2, dy);
+    }
+
+    /** The distribution function plus x times the density. */
+    private void geluGradient(Vec x, Vec dy) {
+        normalCdf(T4, x);
+        a.op(VMULPS, T4, T4, dy);
+        a.op(VMULPS, T3, x, dy);
+        a.op(VMULPS, T3, T3, constants.all(INV_SQRT_2PI));
+        a.op(VMULPS, x, x, x);
+        a.op(VMULPS, x, x, constants.all(-0.5f));
+        expToNormal(x);
+        a.op(VMOVUPS, dy, T4);
+        a.op(VFMADD231PS, dy, x, T3);
     }
 
     private void log(Vec x) {

@@ -14,6 +14,7 @@ import static io.quern.tensor.cpu.x86.Gpr.RAX;
 import static io.quern.tensor.cpu.x86.Gpr.RBX;
 import static io.quern.tensor.cpu.x86.Mem.at;
 import static io.quern.tensor.cpu.x86.Vec.xmm;
+import static io.quern.tensor.cpu.x86.Vec.zmm;
 import static io.quern.tensor.cpu.x86.VectorOp.*;
 
 /**
@@ -144,48 +145,81 @@ final class RowLoop {
      *     {@link Part#vector}
      */
     void sum(int[] totals, int[] first, Body body) {
-        if (side != SUMS) {
-            throw new IllegalStateException("a sum takes " + SUMS + " vectors side by side");
-        }
-        Label block = new Label();
-        Label reaches = new Label();
-        Label fold = new Label();
         for (int t : totals) {
             a.op(VXORPS, xmm(t), xmm(t), xmm(t));
         }
+        blocks(null, () -> {
+            zero(first);
+            over(null, body);
+            add(totals, first);
+        });
+    }
+
+    /**
+     * Goes over a row block by block; the code for a block goes over it by {@link #over}.
+     *
+     * @param start takes a block's offset; null if there is one {@link #over}
+     */
+    void blocks(Gpr start, Runnable code) {
+        Label block = new Label();
+        Label reaches = new Label();
         a.mov(OFFSET, 0);
         a.bind(block);
-        for (int f : first) {
-            for (int i = f; i < f + SUMS; i++) {
-                a.op(VXORPS, xmm(i), xmm(i), xmm(i));
-            }
+        if (start != null) {
+            a.mov(start, OFFSET);
         }
         a.lea(LIMIT, at(OFFSET, BLOCK));
         a.op(CMP, LIMIT, WIDE);
         a.jump(LESS_OR_EQUAL, reaches);
         a.mov(LIMIT, WIDE);
         a.bind(reaches);
-        wide(LIMIT, body);
-        a.op(CMP, OFFSET, WIDE);
-        a.jump(LESS, fold);
-        narrow(body);
-        a.bind(fold);
-        for (int i = 0; i < totals.length; i++) {
-            Vec sum = Vec.zmm(first[i]);
-            Vec other = Vec.zmm(first[i] + 1);
-            a.op(VADDPS, sum, sum, other);
-            a.op(VADDPS, Vec.zmm(first[i] + 2), Vec.zmm(first[i] + 2), Vec.zmm(first[i] + 3));
-            a.op(VADDPS, sum, sum, Vec.zmm(first[i] + 2));
-            fold(a, VADDPS, sum, other);
-            a.op(VCVTSS2SD, sum.x(), sum.x(), sum.x());
-            a.op(VADDSD, xmm(totals[i]), xmm(totals[i]), sum.x());
-        }
+        code.run();
         a.op(CMP, OFFSET, WIDE);
         a.jump(LESS, block);
     }
 
-    /** Brings all lanes together in the lowest one: 16 to 8, 4, 2 and 1. */
-    static void fold(Assembler a, VectorOp op, Vec v, Vec scratch) {
+    /** Goes over a block, from the start of {@link #blocks}. */
+    void over(Gpr start, Body body) {
+        Label end = new Label();
+        if (start != null) {
+            a.mov(OFFSET, start);
+        }
+        wide(LIMIT, body);
+        a.op(CMP, OFFSET, WIDE);
+        a.jump(LESS, end);
+        narrow(body);
+        a.bind(end);
+    }
+
+    /** Begins the sums of a block; see {@link #sum}. */
+    void zero(int[] first) {
+        if (side != SUMS) {
+            throw new IllegalStateException("a sum takes " + SUMS + " vectors side by side");
+        }
+        for (int f : first) {
+            for (int i = f; i < f + SUMS; i++) {
+                a.op(VXORPS, xmm(i), xmm(i), xmm(i));
+            }
+        }
+    }
+
+    /** Adds the sums of a block to those of its row; see {@link #sum}. */
+    void add(int[] totals, int[] first) {
+        for (int i = 0; i < totals.length; i++) {
+            Vec sum = zmm(first[i]);
+            fold(a, VADDPS, first[i]);
+            a.op(VCVTSS2SD, sum.x(), sum.x(), sum.x());
+            a.op(VADDSD, xmm(totals[i]), xmm(totals[i]), sum.x());
+        }
+    }
+
+    /** Brings the lanes of {@link #SUMS} registers together in the lowest of the first: 64 to 32, 16, 8, 4, 2 and 1. */
+    static void fold(Assembler a, VectorOp op, int first) {
+        Vec v = zmm(first);
+        Vec scratch = zmm(first + 1);
+        a.op(op, v, v, scratch);
+        a.op(op, zmm(first + 2), zmm(first + 2), zmm(first + 3));
+        a.op(op, v, v, zmm(first + 2));
         a.op(VEXTRACTF64X4, scratch.y(), v, 1);
         a.op(op, v.y(), v.y(), scratch.y());
         a.op(VEXTRACTF32X4, scratch.x(), v.y(), 1);
