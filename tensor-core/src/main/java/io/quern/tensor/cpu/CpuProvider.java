@@ -3,6 +3,7 @@ package io.quern.tensor.cpu;
 import io.quern.tensor.Device;
 import io.quern.tensor.TensorException;
 import io.quern.tensor.cpu.x86.MachineCode;
+import io.quern.tensor.cpu.x86.MatrixUnit;
 import io.quern.tensor.spi.Backend;
 import io.quern.tensor.spi.BackendProvider;
 import io.quern.tensor.spi.Finding;
@@ -46,6 +47,7 @@ public final class CpuProvider implements BackendProvider {
                 MachineCode.isUsed()
                         ? MachineCode.description() + ", for matrix products; quern.cpu.code=java turns it off"
                         : MachineCode.description()));
+        all.add(Finding.of("matrix_unit", MatrixUnit.description()));
         all.add(Finding.of(
                 "threads", Workers.threads() + "; --threads, QUERN_THREADS or quern.threads sets another number"));
         all.add(Finding.of("dispatch", "by shape and dtype alone, so there is no table; see docs/kernels.md"));

@@ -10,12 +10,13 @@ import io.quern.tensor.cpu.x86.MachineCode;
  * 1, which covers plain and transposed operands. Rows of C are contiguous and {@code ldc} apart. C must not overlap A,
  * B or bias. Sizes may be 0; a sum over no k is 0.
  *
- * <p>Products accumulate in f32 with fused multiply-adds in an order that depends on k (and on whether there are few
- * rows, see {@link Gemv}) alone: the same bits for any number of threads. Where borders between rows and columns lie
- * does depend on that number. NaN and infinity propagate; nothing is
- * skipped for being zero. Bound by arithmetic from some 50 rows on, by reading B below.
+ * <p>Products accumulate in f32 in an order that depends on k and on the kernel alone: the same bits for any number of
+ * threads. Few rows have a kernel of their own ({@link Gemv}), and so have large products where there are tiles of AMX
+ * ({@link AmxMachine}, whose sums are nearer to the exact ones); the others take fused multiply-adds. Where borders between
+ * rows and columns lie does depend on the number of threads. NaN and infinity propagate; nothing is skipped for being zero.
+ * Bound by arithmetic from some 50 rows on, by reading B below.
  *
- * <p>Where {@link MachineCode} is used, {@link GemmMachine} does it, else {@link GemmDriver} with the same bits.
+ * <p>Where {@link MachineCode} is used, {@link GemmMachine} does multiply-adds, else {@link GemmDriver} with the same bits.
  *
  * <p>The scalar twin is {@link GemmReference}, which also runs where there are no fused multiply-add instructions.
  */
@@ -143,6 +144,8 @@ public final class Gemm {
             GemmReference.run(g);
         } else if (Gemv.serves(g)) {
             Gemv.run(g);
+        } else if (AmxMachine.serves(g.type(), g.m(), g.n(), g.k())) {
+            AmxMachine.run(g, DType.F32);
         } else if (MachineCode.isUsed() && g.products() > 0) {
             GemmMachine.run(g);
         } else {

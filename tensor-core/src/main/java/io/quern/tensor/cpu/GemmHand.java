@@ -1,6 +1,7 @@
 package io.quern.tensor.cpu;
 
 import io.quern.tensor.TensorException;
+import io.quern.tensor.cpu.x86.AmxTileCode;
 import io.quern.tensor.cpu.x86.GemmTileCode;
 import java.lang.foreign.ValueLayout;
 
@@ -19,7 +20,7 @@ final class GemmHand {
     private final Area stage = new Area();
 
     private GemmHand() {
-        arguments.atLeast(GemmTileCode.BYTES);
+        arguments.atLeast(Math.max(GemmTileCode.BYTES, AmxTileCode.BYTES));
     }
 
     static GemmHand take() {
@@ -34,7 +35,7 @@ final class GemmHand {
         }
     }
 
-    /** Sets an argument of {@link GemmTileCode}, by its offset. */
+    /** Sets an argument of {@link GemmTileCode} or {@link AmxTileCode}, by its offset. */
     void set(int argument, long value) {
         OffHeap.ALL.set(ValueLayout.JAVA_LONG, arguments.address + argument, value);
     }

@@ -9,8 +9,6 @@ import io.quern.tensor.cpu.x86.GemmTileCode.Left;
 import io.quern.tensor.cpu.x86.NativeCall;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicIntegerArray;
 
 /**
  * Cuts a product into panels for the machine code of {@link GemmTileCode}; {@link GemmDriver} is the same in Java, and its
@@ -23,9 +21,7 @@ import java.util.concurrent.atomic.AtomicIntegerArray;
  * is packed next: the next panel of B during the first box, then the next box of A. Nothing packed goes from one thread
  * to another.
  *
- * <p>Each thread takes the next group that nobody has begun, of some thousand rows at most and stretch after stretch.
- * When there are none, it helps with the boxes of the others' groups, for which it packs the panels once more. A box waits
- * for its own stretch before.
+ * <p>{@link GemmShare} says which thread takes which boxes.
  */
 final class GemmMachine {
     private static final int KC = GemmKernel.KC;
@@ -68,34 +64,26 @@ final class GemmMachine {
 
     private final GemmCall g;
     private final int kc;
-    private final int stretches;
     private final int high; // rows of a box
     private final int boxes;
     private final int perBlock; // boxes of a block
-    private final int blocks;
     private final int panels;
     private final int wide; // panels of a group
     private final int groups;
-    private final int items; // groups of stretches of blocks
     private final Left left;
     private final boolean asItIs; // whether panels of B are read where they lie
     private final Element element;
-    private final AtomicInteger begun = new AtomicInteger();
-    private final AtomicIntegerArray taken; // for each item, boxes that a thread has taken
-    private final AtomicIntegerArray reached; // for each group and box, stretches done; null if there is but one
-    private volatile boolean failed;
+    private final GemmShare share;
 
     private GemmMachine(GemmCall g, int threads) {
         this.g = g;
         int parts = Math.ceilDiv(g.k(), KC);
         kc = GemmPack.up(Math.ceilDiv(g.k(), parts), 16);
-        stretches = Math.ceilDiv(g.k(), kc);
         int tiles = Math.ceilDiv(g.m(), ROWS);
         int tile = kc * ROWS * Float.BYTES;
         high = Math.ceilDiv(tiles, Math.ceilDiv(tiles, Math.clamp(BOX / tile, 1, TILES))) * ROWS;
         boxes = Math.ceilDiv(g.m(), high);
         perBlock = Math.ceilDiv(boxes, Math.ceilDiv(boxes, Math.max(1, BLOCK / (high / ROWS * tile))));
-        blocks = Math.ceilDiv(boxes, perBlock);
         panels = Math.ceilDiv(g.n(), COLUMNS);
         wide = groupSize(threads);
         groups = Math.ceilDiv(panels, wide);
@@ -105,9 +93,7 @@ final class GemmMachine {
                 && !g.type().isQuantized()
                 && g.bCol() == 1
                 && (g.m() <= LOW || (long) g.n() * g.k() <= SMALL);
-        items = Math.multiplyExact(Math.multiplyExact(blocks, stretches), groups);
-        taken = new AtomicIntegerArray(items);
-        reached = stretches > 1 ? new AtomicIntegerArray(Math.multiplyExact(boxes, groups)) : null;
+        share = new GemmShare(Math.ceilDiv(g.k(), kc), boxes, perBlock, groups);
     }
 
     private int groupSize(int threads) {
@@ -137,83 +123,11 @@ final class GemmMachine {
         boolean alone = g.products() < SERIAL;
         int threads = alone ? 1 : Workers.threads();
         GemmMachine product = new GemmMachine(g, threads);
-        if (threads == 1) {
-            product.work();
-        } else {
-            Workers.parallelFor(threads, i -> product.work());
-        }
-    }
-
-    /** Takes items that nobody has begun, then boxes of those that others have. */
-    private void work() {
-        int mine = begun.getAndIncrement();
-        if (mine >= items && open(0) == items) {
-            return;
-        }
-        GemmHand hand = GemmHand.take();
-        try {
-            Part part = new Part(hand);
-            for (; mine < items; mine = begun.getAndIncrement()) {
-                boxes(part, mine);
-            }
-            for (int i = open(0); i < items; i = open(i + 1)) {
-                boxes(part, i);
-            }
-        } catch (Throwable e) {
-            failed = true;
-            throw e;
-        } finally {
-            GemmHand.give(hand);
-        }
-    }
-
-    /** The first item from here on with boxes that nobody has taken, or their number. */
-    private int open(int from) {
-        int i = from;
-        while (i < items && taken.get(i) >= boxesOf(i)) {
-            i++;
-        }
-        return i;
-    }
-
-    private int boxesOf(int item) {
-        int block = item / groups / stretches;
-        return Math.min(perBlock, boxes - block * perBlock);
-    }
-
-    /** Multiplies boxes of an item as long as there are any. */
-    private void boxes(Part part, int item) {
-        int all = boxesOf(item);
-        int first = item / groups / stretches * perBlock;
-        int stretch = item / groups % stretches;
-        int group = item % groups;
-        for (int t = taken.getAndIncrement(item); t < all; t = taken.getAndIncrement(item)) {
-            int index = group * boxes + first + t;
-            if (stretch > 0) {
-                await(index, stretch);
-            }
-            part.multiply(item, first, t);
-            if (reached != null) {
-                reached.set(index, stretch + 1);
-            }
-        }
-    }
-
-    private void await(int index, int count) {
-        for (int spins = 0; reached.get(index) < count; spins++) {
-            if (failed) {
-                throw new IllegalStateException("another task of this matrix product failed");
-            }
-            if (spins < 1000) {
-                Thread.onSpinWait();
-            } else {
-                Thread.yield();
-            }
-        }
+        product.share.run(threads, hand -> product.new Part(hand));
     }
 
     /** What one thread does. */
-    private final class Part {
+    private final class Part implements GemmShare.Part {
         private final GemmHand hand;
         private final boolean[] ready = new boolean[wide]; // panels of the group that are packed
         private final boolean[] readyBoxes = new boolean[perBlock]; // and boxes of the block
@@ -241,12 +155,12 @@ final class GemmMachine {
             return (long) kc * COLUMNS * Float.BYTES;
         }
 
-        /** One box of an item, whose block begins with box {@code first}. */
-        void multiply(int item, int first, int box) {
-            int stretch = item / groups % stretches;
-            int group = item % groups;
+        @Override
+        public void multiply(int item, int first, int box) {
+            int stretch = share.stretch(item);
+            int group = share.group(item);
             if (this.item != item) {
-                if (this.item / groups != item / groups) {
+                if (this.item < 0 || share.block(this.item) != share.block(item)) {
                     Arrays.fill(readyBoxes, false);
                 }
                 Arrays.fill(ready, false);
@@ -281,7 +195,7 @@ final class GemmMachine {
                 long from = right(p);
                 if (fetchesRight(p, count)) {
                     next = false;
-                } else if (!next && box + 1 < boxesOf(item) && !(left == Left.PACKED && readyBoxes[box + 1])) {
+                } else if (!next && box + 1 < share.boxesOf(item) && !(left == Left.PACKED && readyBoxes[box + 1])) {
                     next = true;
                     aheadLeft(count - p);
                 } else if (!next) {

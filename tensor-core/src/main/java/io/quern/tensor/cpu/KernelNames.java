@@ -73,6 +73,9 @@ final class KernelNames {
             return (rowwise ? "gemv, rows" : "gemv, columns")
                     + (GemvMachine.serves(b.dtype(), rowwise) ? ", machine code" : "");
         }
+        if (AmxMachine.serves(b.dtype(), rows, out.dim(-1), a.dim(-1))) {
+            return "gemm, AMX";
+        }
         return "gemm, " + (MachineCode.isUsed() ? "machine code" : vectors());
     }
 

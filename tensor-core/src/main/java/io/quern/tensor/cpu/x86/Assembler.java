@@ -317,6 +317,7 @@ public final class Assembler {
             case Vec v -> v.number();
             case Gpr g -> g.number();
             case Mask k -> k.number();
+            case Tile t -> t.number();
             case Mem m -> throw new IllegalArgumentException("a register is expected, found " + m);
         };
     }
@@ -380,6 +381,62 @@ public final class Assembler {
         }
         if (immediate >= 0) {
             bytes(immediate);
+        }
+    }
+
+    // ---- tiles ----
+
+    /** {@link TileOp#TILERELEASE}. */
+    public void op(TileOp op) {
+        expect(op, op == TileOp.TILERELEASE);
+        tile(op, 0, 0, null, 0xc0);
+    }
+
+    /** {@link TileOp#LDTILECFG}. */
+    public void op(TileOp op, Mem place) {
+        expect(op, op == TileOp.LDTILECFG);
+        tile(op, 0, 0, place, 0);
+    }
+
+    /** {@link TileOp#TILEZERO}. */
+    public void op(TileOp op, Tile tile) {
+        expect(op, op == TileOp.TILEZERO);
+        tile(op, 0, 0, null, 0xc0 | tile.number() << 3);
+    }
+
+    /** {@link TileOp#TILELOADD}. */
+    public void op(TileOp op, Tile to, Mem from) {
+        expect(op, op == TileOp.TILELOADD && from.index() != null);
+        tile(op, to.number(), 0, from, 0);
+    }
+
+    /** {@link TileOp#TILESTORED}. */
+    public void op(TileOp op, Mem to, Tile from) {
+        expect(op, op == TileOp.TILESTORED && to.index() != null);
+        tile(op, from.number(), 0, to, 0);
+    }
+
+    /** {@link TileOp#TDPBF16PS}: adds a b to the sums; the numbers of registers must differ. */
+    public void op(TileOp op, Tile sums, Tile a, Tile b) {
+        expect(op, op == TileOp.TDPBF16PS && !sums.equals(a) && !sums.equals(b) && !a.equals(b));
+        tile(op, 0, b.number(), null, 0xc0 | sums.number() << 3 | a.number());
+    }
+
+    private static void expect(TileOp op, boolean fits) {
+        if (!fits) {
+            throw new IllegalArgumentException(op + " does not take these operands");
+        }
+    }
+
+    /** @param registers ModRM where there is no place in memory */
+    private void tile(TileOp op, int reg, int vvvv, Mem place, int registers) {
+        int x = place == null || place.index() == null ? 0 : place.index().number() >> 3;
+        int b = place == null || place.base() == null ? 0 : place.base().number() >> 3;
+        bytes(0xc4, 0x80 | (x ^ 1) << 6 | (b ^ 1) << 5 | 2, (~vvvv & 15) << 3 | op.pp, op.opcode);
+        if (place == null) {
+            bytes(registers);
+        } else {
+            memory(reg, place, 1, 0);
         }
     }
 

@@ -22,10 +22,15 @@ import java.lang.foreign.ValueLayout;
  * @param vbmi permutations of bytes
  * @param bf16 dot products of bf16
  * @param amxInt8 tiles of bytes; whether the system lets a process use them is another question
+ * @param amxBf16 tiles of bf16 and instructions on vectors of them, with tiles saved by the system; likewise
  */
-public record CpuFeatures(boolean avx512, boolean vnni, boolean vbmi, boolean bf16, boolean amxInt8) {
+public record CpuFeatures(
+        boolean avx512, boolean vnni, boolean vbmi, boolean bf16, boolean amxInt8, boolean amxBf16) {
     /** SSE, AVX, masks and both halves of the registers of AVX-512, in XCR0. */
     private static final int SAVED = 0b1110_0110;
+
+    /** Configuration and data of tiles, in XCR0. */
+    private static final int TILES = 0b11 << 17;
 
     /** Asks the processor, which must be an x86-64 one. */
     static CpuFeatures read() {
@@ -33,7 +38,7 @@ public record CpuFeatures(boolean avx512, boolean vnni, boolean vbmi, boolean bf
             MemorySegment cpuid = CodeMemory.install(cpuid(), arena);
             MemorySegment out = arena.allocate(16, 4);
             if (ask(cpuid, 0, 0, out)[0] < 7) {
-                return new CpuFeatures(false, false, false, false, false);
+                return new CpuFeatures(false, false, false, false, false, false);
             }
             int[] one = ask(cpuid, 1, 0, out);
             boolean saves = bit(one[2], 27); // OSXSAVE
@@ -48,12 +53,15 @@ public record CpuFeatures(boolean avx512, boolean vnni, boolean vbmi, boolean bf
                     && bit(seven[1], 17) // AVX512DQ
                     && bit(seven[1], 30) // AVX512BW
                     && bit(seven[1], 31); // AVX512VL
+            boolean bf16 = avx512 && bit(more[0], 5);
+            boolean tiles = bit(seven[3], 24) && (saved & TILES) == TILES;
             return new CpuFeatures(
                     avx512,
                     avx512 && bit(seven[2], 11),
                     avx512 && bit(seven[2], 1),
-                    avx512 && bit(more[0], 5),
-                    avx512 && bit(seven[3], 25));
+                    bf16,
+                    avx512 && bit(seven[3], 25),
+                    bf16 && tiles && bit(seven[3], 22));
         }
     }
 

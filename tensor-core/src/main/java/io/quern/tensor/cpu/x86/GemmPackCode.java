@@ -105,7 +105,7 @@ public final class GemmPackCode {
     }
 
     /** @param mask number of the register with the elements to read; the others become 0; 0 for all */
-    private static void load(Assembler a, Element type, Vec to, Mem from, int mask) {
+    static void load(Assembler a, Element type, Vec to, Mem from, int mask) {
         Vec masked = mask == 0 ? to : to.zeroing(k(mask));
         switch (type) {
             case F32 -> a.op(VectorOp.VMOVUPS, masked, from);
@@ -118,7 +118,7 @@ public final class GemmPackCode {
     }
 
     /** The 16 x 16 elements of zmm0 to zmm15, in place; all other vectors change. */
-    private static void transpose(Assembler a) {
+    static void transpose(Assembler a) {
         for (int i = 0; i < SIDE; i += 2) { // pairs of lines
             a.op(VectorOp.VUNPCKLPS, zmm(16 + i), zmm(i), zmm(i + 1));
             a.op(VectorOp.VUNPCKHPS, zmm(17 + i), zmm(i), zmm(i + 1));

@@ -31,7 +31,7 @@ public final class MachineCode {
 
     /** What is used, or why nothing is, for people: a part of a sentence. */
     public static String description() {
-        return STATE.reason;
+        return STATE.reason + (MatrixUnit.isUsed() ? " and AMX" : "");
     }
 
     @Override

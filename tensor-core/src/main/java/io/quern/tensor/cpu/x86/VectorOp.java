@@ -45,6 +45,8 @@ public enum VectorOp {
     VUNPCKHPS(RVM, 1, 0, 0, 0x15, FULL, true),
     VSHUFPS(RVM, 1, 0, 0, 0xc6, FULL, true),
     VPERMPS(RVM, 2, 0x66, 0, 0x16, FULL, true),
+    VCVTNE2PS2BF16(RVM, 2, 0xf2, 0, 0x72, FULL, false),
+    VPTESTMD(RVM, 2, 0x66, 0, 0x27, FULL, false),
     VPERMT2PS(RVM, 2, 0x66, 0, 0x7f, FULL, false),
     VSHUFF32X4(RVM, 3, 0x66, 0, 0x23, FULL, false),
     VINSERTF32X4(RVM, 3, 0x66, 0, 0x18, Tuple.X4, false),

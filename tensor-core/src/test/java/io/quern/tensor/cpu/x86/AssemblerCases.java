@@ -62,6 +62,7 @@ final class AssemblerCases {
         for (VectorOp op : VectorOp.values()) {
             cases.vector(op);
         }
+        cases.tiles();
         return cases.all;
     }
 
@@ -134,6 +135,13 @@ final class AssemblerCases {
         switch (op) {
             case KMOVW, KMOVD, KMOVQ -> masks(op);
             case VCMPPS -> compares(op);
+            case VPTESTMD -> {
+                Vec low = Vec.zmm(5);
+                Vec high = Vec.zmm(30);
+                Mask k = Mask.k(6);
+                add(op + " " + k + ", " + low + ", " + high, a -> a.op(op, k, low, high));
+                add(op + " " + k + ", " + high + ", " + low, a -> a.op(op, k, high, low));
+            }
             case VMOVSS, VMOVSD -> {
                 memory(op, 128, false);
                 stores(op, 128);
@@ -177,6 +185,25 @@ final class AssemblerCases {
             emit(op, Mask.k(2), new Vec(9, bits, 0, false), new Vec(30, bits, 0, false));
             emit(op, Mask.k(7), new Vec(22, bits, 0, false), place());
             emit(op, Mask.k(1), new Vec(3, bits, 0, false), place().broadcast());
+        }
+    }
+
+    private void tiles() {
+        add("tilerelease", a -> a.op(TileOp.TILERELEASE));
+        for (Mem m : PLACES) {
+            add("ldtilecfg " + m, a -> a.op(TileOp.LDTILECFG, m));
+            if (m.index() != null) {
+                Tile t = Tile.tmm(turn++ % 8);
+                add("tileloadd " + t + ", " + m, a -> a.op(TileOp.TILELOADD, t, m));
+                add("tilestored " + m + ", " + t, a -> a.op(TileOp.TILESTORED, m, t));
+            }
+        }
+        for (int i = 0; i < 8; i++) {
+            Tile t = Tile.tmm(i);
+            Tile b = Tile.tmm((i + 3) % 8);
+            Tile c = Tile.tmm((i + 5) % 8);
+            add("tilezero " + t, a -> a.op(TileOp.TILEZERO, t));
+            add("tdpbf16ps " + t + ", " + b + ", " + c, a -> a.op(TileOp.TDPBF16PS, t, b, c));
         }
     }
 

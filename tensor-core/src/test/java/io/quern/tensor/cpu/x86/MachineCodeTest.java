@@ -94,6 +94,7 @@ class MachineCodeTest {
         assertEquals(flags.contains("avx512vbmi"), found.vbmi());
         assertEquals(flags.contains("avx512_bf16"), found.bf16());
         assertEquals(flags.contains("amx_int8"), found.amxInt8());
+        assertEquals(flags.containsAll(Set.of("amx_tile", "amx_bf16", "avx512_bf16")), found.amxBf16());
     }
 
     @Test
@@ -128,5 +129,17 @@ class MachineCodeTest {
         } else {
             assertEquals(found.toString(), MachineCode.decide("machine").toString());
         }
+    }
+
+    @Test
+    void tilesAreUsedWhereTheyAreAndWanted() {
+        boolean possible = MachineCode.isUsed() && MachineCode.features().amxBf16();
+        String found = MatrixUnit.decide("auto");
+        assertTrue(possible || found.startsWith("no AMX"), found);
+        assertEquals("no AMX (quern.cpu.amx=off)", MatrixUnit.decide("off"));
+        var wrong = assertThrows(TensorException.class, () -> MatrixUnit.decide("on"));
+        assertTrue(wrong.getMessage().contains("'on'"), wrong.getMessage());
+        assertEquals(MatrixUnit.isUsed(), MachineCode.description().endsWith(" and AMX"));
+        assertEquals(MatrixUnit.isUsed(), !MatrixUnit.description().startsWith("no AMX"));
     }
 }
