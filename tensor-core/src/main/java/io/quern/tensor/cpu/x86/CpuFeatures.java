@@ -24,8 +24,7 @@ import java.lang.foreign.ValueLayout;
  * @param amxInt8 tiles of bytes; whether the system lets a process use them is another question
  * @param amxBf16 tiles of bf16 and instructions on vectors of them, with tiles saved by the system; likewise
  */
-public record CpuFeatures(
-        boolean avx512, boolean vnni, boolean vbmi, boolean bf16, boolean amxInt8, boolean amxBf16) {
+public record CpuFeatures(boolean avx512, boolean vnni, boolean vbmi, boolean bf16, boolean amxInt8, boolean amxBf16) {
     /** SSE, AVX, masks and both halves of the registers of AVX-512, in XCR0. */
     private static final int SAVED = 0b1110_0110;
 
