@@ -104,9 +104,9 @@ class MachineCodeTest {
         var wrong = assertThrows(TensorException.class, () -> Digits.decide("int8"));
         assertTrue(wrong.getMessage().contains("'int8'"), wrong.getMessage());
         assertEquals(false, Digits.possible(null));
-        assertEquals(false, Digits.possible(new CpuFeatures(true, true, false, true, true)));
-        assertEquals(false, Digits.possible(new CpuFeatures(true, false, true, true, true)));
-        assertTrue(Digits.possible(new CpuFeatures(true, true, true, false, false)));
+        assertEquals(false, Digits.possible(new CpuFeatures(true, true, false, true, true, false)));
+        assertEquals(false, Digits.possible(new CpuFeatures(true, false, true, true, true, false)));
+        assertTrue(Digits.possible(new CpuFeatures(true, true, true, false, false, false)));
     }
 
     @Test
