@@ -76,7 +76,11 @@ record BenchComparison(double threshold, List<Change> changes, List<String> unma
         return of(rows, unmatched(old.keySet(), after), threshold);
     }
 
-    /** Against a build whose processes ran beside those of this one and took turns with them, round by round. */
+    /**
+     * Against a build whose processes ran beside those of this one and took turns with them, round by round. Whatever else the
+     * machine does can only delay, and both processes get the same share of its better moments, so the quotient of the shortest
+     * times differs from pair to pair by a few percent where medians differ by tens.
+     */
     static BenchComparison inTurns(BenchRun other, BenchRun self, double threshold) {
         Map<String, List<BenchRow.Rounds>> old = new LinkedHashMap<>();
         other.rows().forEach(r -> old.put(r.key(), r.processes()));
@@ -85,9 +89,8 @@ record BenchComparison(double threshold, List<Change> changes, List<String> unma
             List<BenchRow.Rounds> was = old.get(r.key());
             if (was != null) {
                 List<double[]> pairs = IntStream.range(0, was.size())
-                        .mapToObj(i -> new double[] {
-                            log(r.processes().get(i).quick(), was.get(i).quick())
-                        })
+                        .mapToObj(i ->
+                                new double[] {Math.log(least(r.processes().get(i)) / least(was.get(i)))})
                         .toList();
                 rows.add(new Row(r, null, pairs, time(r, was)));
             }
@@ -133,11 +136,8 @@ record BenchComparison(double threshold, List<Change> changes, List<String> unma
         return all;
     }
 
-    /** The median of the rounds' logarithmic ratios. */
-    private static double log(double[] now, double[] was) {
-        return median(IntStream.range(0, now.length)
-                .mapToDouble(i -> Math.log(now[i] / was[i]))
-                .toArray());
+    private static double least(BenchRow.Rounds rounds) {
+        return Arrays.stream(rounds.least()).min().orElseThrow();
     }
 
     private static double time(BenchRow now, List<BenchRow.Rounds> was) {
@@ -158,6 +158,14 @@ record BenchComparison(double threshold, List<Change> changes, List<String> unma
     /** What is worth measuring in more processes. */
     List<String> open() {
         return changes.stream().filter(c -> c.open(threshold)).map(Change::key).toList();
+    }
+
+    /** With those of which nothing can be said yet. */
+    List<String> unsettled() {
+        return changes.stream()
+                .filter(c -> c.open(threshold) || c.verdict == Verdict.NOISY && c.processes < MOST)
+                .map(Change::key)
+                .toList();
     }
 
     /** The change of the whole: the median of all rows' ratios as they were measured, the machine's own included. */
@@ -189,8 +197,8 @@ record BenchComparison(double threshold, List<Change> changes, List<String> unma
         }
         lines.addAll(unmatched);
         if (count(Verdict.UNDECIDED) > 0) {
-            lines.add("undecided rows look slower, but that can be chance: measure again with more --patience, or in"
-                    + " turns with the older build by --against");
+            lines.add("what is undecided looks slower, but that can be chance: measure again with more --patience, or"
+                    + " give the older build itself as --baseline");
         }
         lines.add(BenchFiles.format(
                 "%d rows compared, threshold %.0f %%: %d slower, %d faster, %d the same, %d undecided, %d too noisy to"

@@ -34,6 +34,7 @@ final class BenchFiles {
         m.put("time_us_sd", 1e6 * new Samples(r.seconds()).deviation());
         m.put("seconds", r.seconds());
         m.put("seconds_quartile", r.quick());
+        m.put("seconds_least", r.all(BenchRow.Rounds::least));
         m.put("rounds", r.processes().stream().map(p -> p.quick().length).toList());
         double[] compute = r.all(BenchRow.Rounds::compute);
         if (compute.length == r.quick().length) {
@@ -208,6 +209,7 @@ final class BenchFiles {
     private static List<BenchRow.Rounds> processes(Path file, JsonNode row) {
         double[] seconds = seconds(file, row, "seconds");
         double[] quick = seconds(file, row, "seconds_quartile");
+        double[] least = row.has("seconds_least") ? seconds(file, row, "seconds_least") : quick;
         boolean paced = row.has("pace_compute");
         double[] compute = paced ? seconds(file, row, "pace_compute") : new double[0];
         double[] memory = paced ? seconds(file, row, "pace_memory") : new double[0];
@@ -219,6 +221,7 @@ final class BenchFiles {
         if (rounds.stream().anyMatch(n -> n < 1)
                 || rounds.stream().mapToLong(n -> n).sum() != quick.length
                 || seconds.length != quick.length
+                || least.length != quick.length
                 || paced && (compute.length != quick.length || memory.length != quick.length)) {
             throw new TensorException(
                     file + ": the numbers of rounds of " + row.path("op").asText() + " differ");
@@ -230,6 +233,7 @@ final class BenchFiles {
             all.add(new BenchRow.Rounds(
                     Arrays.copyOfRange(seconds, from, to),
                     Arrays.copyOfRange(quick, from, to),
+                    Arrays.copyOfRange(least, from, to),
                     paced ? Arrays.copyOfRange(compute, from, to) : compute,
                     paced ? Arrays.copyOfRange(memory, from, to) : memory));
             from = to;

@@ -4,7 +4,6 @@ import io.quern.tensor.DType;
 import io.quern.tensor.Device;
 import io.quern.tensor.spi.Tunable;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -73,14 +72,6 @@ final class BenchKernelsCommand implements Callable<Integer> {
     private int forks;
 
     @Option(
-            names = {"--against"},
-            paramLabel = "PATH",
-            description =
-                    "Compare with another build, measured in turns with this one: its folder, its launcher, or its"
-                            + " jar beside lib.")
-    private Path against;
-
-    @Option(
             names = {"--patience"},
             paramLabel = "SECONDS",
             defaultValue = "120",
@@ -95,10 +86,10 @@ final class BenchKernelsCommand implements Callable<Integer> {
     private boolean worker;
 
     @Option(
-            names = {"--careful"},
+            names = {"--care"},
             hidden = true,
-            description = "As a worker: few rows will be asked for.")
-    private boolean careful;
+            description = "As a worker: how much time to take for a row.")
+    private KernelMeter.Care care;
 
     @Mixin
     private DeviceOptions deviceOptions;
@@ -118,9 +109,9 @@ final class BenchKernelsCommand implements Callable<Integer> {
         if (forks < 1 || !(patience >= 0)) {
             throw new Errors.UsageException("--forks must be 1 or more, and --patience 0 or more");
         }
-        if (against != null && (forks != 1 || results.compares())) {
-            throw new Errors.UsageException(
-                    "--against goes without --forks and --baseline: it starts its own processes");
+        List<String> other = results.build() == null ? null : Builds.at(results.build());
+        if (other != null && forks != 1) {
+            throw new Errors.UsageException("--forks is not for a build as --baseline, which starts its own processes");
         }
         Device device = deviceOptions.open(output, common.verbose);
         Tunable tunable = device.backend() instanceof Tunable t ? t : null;
@@ -128,22 +119,23 @@ final class BenchKernelsCommand implements Callable<Integer> {
             throw new Errors.UsageException("--save: " + device + " has no table of kernels; add --device cuda");
         }
         List<KernelCases.Case> cases = cases(new KernelCases(device, dtype, quick));
-        boolean few = worker ? careful : KernelMeter.careful(cases.size());
-        try (KernelMeter meter = new KernelMeter(device, deviceOptions.threads(), quick, few, output)) {
+        KernelMeter.Care enough = care != null ? care : KernelMeter.Care.of(cases.size());
+        try (KernelMeter meter = new KernelMeter(device, deviceOptions.threads(), quick, enough, output)) {
             if (worker) {
                 new KernelWorker(meter, cases, output).serve();
                 return Main.OK;
             }
-            return measure(device, tunable, cases, meter);
+            return measure(device, tunable, cases, meter, other);
         }
     }
 
-    private int measure(Device device, Tunable tunable, List<KernelCases.Case> cases, KernelMeter meter)
+    /** @param other the command of the build to measure in turns with this one; null if there is none */
+    private int measure(
+            Device device, Tunable tunable, List<KernelCases.Case> cases, KernelMeter meter, List<String> other)
             throws IOException {
         BenchRun.Roofs roofs = meter.roofs();
         KernelForks others = new KernelForks(arguments(Builds.self()), cases, patience, output);
-        KernelForks.Turns turns =
-                against == null ? null : others.inTurns(arguments(Builds.at(against)), results.threshold());
+        KernelForks.Turns turns = other == null ? null : others.inTurns(arguments(other), results.threshold());
         List<BenchRow> rows;
         if (turns != null) {
             rows = turns.self();

@@ -6,6 +6,7 @@ import io.quern.tensor.file.AtomicFile;
 import io.quern.tensor.file.FileErrors;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -31,10 +32,12 @@ final class BenchOutput {
 
     @Option(
             names = {"--baseline"},
-            paramLabel = "FILE[,FILE]",
+            paramLabel = "PATH[,PATH]",
             split = ",",
-            description = "Compare with the results in json or jsonl files, best written with --forks 5; exit code 1 if"
-                    + " something is slower.")
+            description =
+                    "Compare; exit code 1 if something is slower. A folder, launcher or jar is another build, which is"
+                            + " measured in turns with this one; a file holds results in json or jsonl, best written"
+                            + " with --forks 5.")
     private List<Path> baseline = List.of();
 
     @Option(
@@ -50,6 +53,7 @@ final class BenchOutput {
     private boolean strict;
 
     private List<BenchRun> before = List.of();
+    private Path build;
 
     /** Refuses wrong options before anything is measured. */
     void check() {
@@ -61,7 +65,33 @@ final class BenchOutput {
         if (!(threshold > 0 && threshold < 1000)) {
             throw new Errors.UsageException("--threshold must be a percentage above 0, not " + threshold);
         }
-        before = baseline.stream().map(BenchFiles::read).toList();
+        files.forEach(BenchOutput::refuseUnwritable);
+        if (baseline.stream().noneMatch(Builds::isBuild)) {
+            before = baseline.stream().map(BenchFiles::read).toList();
+        } else if (baseline.size() == 1) {
+            build = baseline.getFirst();
+        } else {
+            throw new Errors.UsageException("--baseline takes files of results, or one build alone");
+        }
+    }
+
+    /** Not after minutes of measuring. */
+    private static void refuseUnwritable(Path file) {
+        Path folder = file.toAbsolutePath().getParent();
+        if (Files.isDirectory(file)) {
+            throw new TensorException("--out: " + file + " is a folder; name a file");
+        }
+        if (!Files.isDirectory(folder)) {
+            throw new TensorException("--out: there is no folder " + folder + " to write " + file + " to");
+        }
+        if (!Files.isWritable(folder)) {
+            throw new TensorException("--out: " + file + " cannot be written: the folder is read-only");
+        }
+    }
+
+    /** The build to measure in turns with this one; null if there is none. */
+    Path build() {
+        return build;
     }
 
     private static String ending(Path file) {
@@ -80,7 +110,7 @@ final class BenchOutput {
         return m;
     }
 
-    /** Whether there are earlier results to compare with. */
+    /** Whether there are files of earlier results to compare with. */
     boolean compares() {
         return !before.isEmpty();
     }

@@ -23,15 +23,16 @@ record BenchRow(
      * What one process measured, an entry a round.
      *
      * @param seconds the median
-     * @param quick the lower quartile, which others' work on the machine touches least
+     * @param quick the lower quartile, which others' work on the machine touches less
+     * @param least the least, which it touches least of all
      * @param compute what the yardstick for arithmetic took around it, see {@link io.quern.tensor.check.Yardstick}; empty
      *     without one
      * @param memory what that for memory took; empty without one
      */
-    record Rounds(double[] seconds, double[] quick, double[] compute, double[] memory) {
+    record Rounds(double[] seconds, double[] quick, double[] least, double[] compute, double[] memory) {
         /** Without a yardstick. */
         Rounds(double[] seconds, double[] quick) {
-            this(seconds, quick, new double[0], new double[0]);
+            this(seconds, quick, quick, new double[0], new double[0]);
         }
 
         /** As some measurements tell it. */
@@ -40,6 +41,7 @@ record BenchRow(
             return new Rounds(
                     all.stream().mapToDouble(KernelMeter.Round::median).toArray(),
                     all.stream().mapToDouble(KernelMeter.Round::quartile).toArray(),
+                    all.stream().mapToDouble(KernelMeter.Round::least).toArray(),
                     all.stream()
                             .filter(r -> paced)
                             .mapToDouble(r -> r.pace().compute())

@@ -18,6 +18,15 @@ final class Builds {
         return command;
     }
 
+    /** Whether {@code path} is to be taken for a build and not for a file of results. */
+    static boolean isBuild(Path path) {
+        return Files.isDirectory(path)
+                || path.toString().endsWith(".jar")
+                || Files.isRegularFile(path)
+                        && Files.isExecutable(path)
+                        && !path.toString().matches(".*\\.jsonl?");
+    }
+
     /**
      * Another one.
      *
@@ -31,7 +40,7 @@ final class Builds {
         }
         if (!Files.isRegularFile(launcher)) {
             throw new Errors.UsageException(
-                    "--against: " + path + " is no folder with a quern in it, no launcher and no jar");
+                    "--baseline: " + path + " is no folder with a quern in it, no launcher and no jar");
         }
         Path file = launcher.toAbsolutePath();
         if (file.toString().endsWith(".jar")) {
@@ -41,7 +50,7 @@ final class Builds {
             return command;
         }
         if (!Files.isExecutable(file)) {
-            throw new Errors.UsageException("--against: " + path + " is not executable");
+            throw new Errors.UsageException("--baseline: " + path + " is not executable");
         }
         return List.of(file.toString());
     }

@@ -21,8 +21,10 @@ import java.util.function.Supplier;
  * takes fewer shapes.
  */
 final class KernelCases {
-    /** Weights of one matrix-vector product, copied until no cache holds them all. */
+    /** Weights of one matrix-vector product, copied until no cache holds them all, or in a quick run hardly one. */
     private static final long COLD_BYTES = 256L << 20;
+
+    private static final long QUICK_COLD_BYTES = 64L << 20;
 
     private static final List<int[]> PRODUCTS = List.of(
             new int[] {1024, 1024, 1024},
@@ -130,7 +132,7 @@ final class KernelCases {
             MemorySegment weight = weights.computeIfAbsent(
                     type + " " + shape,
                     key -> Scope.run(() -> kept(host.numbers(n, k).cast(type))));
-            for (long at = 0; at < COLD_BYTES; at += type.bytes(shape)) {
+            for (long at = 0; at < (quick ? QUICK_COLD_BYTES : COLD_BYTES); at += type.bytes(shape)) {
                 // The numbers are the same, the memory is not.
                 Tensor w = Tensor.from(device, type, shape, weight);
                 ops.add(new MatMul(x, w.transpose(0, 1), null));

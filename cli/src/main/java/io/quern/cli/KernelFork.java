@@ -101,7 +101,8 @@ final class KernelFork implements AutoCloseable {
         }
         double median = a.path("median").asDouble();
         double quartile = a.path("quartile").asDouble();
-        if (!a.path("key").asText().equals(key) || !(median > 0) || !(quartile > 0)) {
+        double least = a.path("least").asDouble();
+        if (!a.path("key").asText().equals(key) || !(median > 0) || !(quartile > 0) || !(least > 0)) {
             throw failed("asked for " + key + " it answers " + a);
         }
         Yardstick.Pace pace = a.has("compute")
@@ -111,6 +112,7 @@ final class KernelFork implements AutoCloseable {
         return new KernelMeter.Round(
                 median,
                 quartile,
+                least,
                 pace,
                 a.path("flops").asDouble(),
                 a.path("bytes").asDouble());

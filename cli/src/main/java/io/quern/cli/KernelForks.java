@@ -10,8 +10,6 @@ import java.util.function.Function;
 final class KernelForks {
     private static final String THIS = "a process of this quern";
 
-    private static final String CAREFUL = "--careful";
-
     private final List<String> self;
     private final List<KernelCases.Case> cases;
     private final long end;
@@ -32,11 +30,9 @@ final class KernelForks {
         return System.nanoTime() > end;
     }
 
-    private static List<String> command(List<String> worker, boolean careful) {
+    private static List<String> command(List<String> worker, KernelMeter.Care care) {
         List<String> all = new ArrayList<>(worker);
-        if (careful) {
-            all.add(CAREFUL);
-        }
+        all.addAll(List.of("--care", care.name()));
         return all;
     }
 
@@ -73,11 +69,11 @@ final class KernelForks {
     }
 
     private void measure(List<String> keys, Map<String, BenchRow> rows) {
-        boolean careful = KernelMeter.careful(keys.size());
-        try (KernelFork fork = new KernelFork(THIS, command(self, careful))) {
+        KernelMeter.Care care = KernelMeter.Care.of(keys.size());
+        try (KernelFork fork = new KernelFork(THIS, command(self, care))) {
             Map<String, List<KernelMeter.Round>> rounds = new LinkedHashMap<>();
             keys.forEach(k -> rounds.put(k, new ArrayList<>()));
-            for (int r = 0; r < KernelMeter.rounds(careful); r++) {
+            for (int r = 0; r < care.rounds(); r++) {
                 for (String key : keys) {
                     KernelMeter.Round one = rounds.containsKey(key) ? fork.measure(key) : null;
                     if (one == null) {
@@ -134,7 +130,7 @@ final class KernelForks {
             pair(other, keys, pair, was, is);
             turns = new Turns(new ArrayList<>(was.values()), new ArrayList<>(is.values()));
             if (pair + 1 >= BenchComparison.FEWEST) {
-                List<String> open = turns.compare(threshold).open();
+                List<String> open = turns.compare(threshold).unsettled();
                 keys = keys.stream().filter(open::contains).toList();
             }
         }
@@ -143,9 +139,9 @@ final class KernelForks {
 
     private void pair(
             List<String> other, List<String> keys, int pair, Map<String, BenchRow> was, Map<String, BenchRow> is) {
-        boolean careful = KernelMeter.careful(keys.size());
-        try (KernelFork a = new KernelFork("the other build", command(other, careful));
-                KernelFork b = new KernelFork(THIS, command(self, careful))) {
+        KernelMeter.Care care = KernelMeter.Care.TURNS;
+        try (KernelFork a = new KernelFork("the other build", command(other, care));
+                KernelFork b = new KernelFork(THIS, command(self, care))) {
             if (pair == 0) {
                 output.note("the other build is " + a.version() + ", this one " + b.version());
             }
@@ -155,7 +151,7 @@ final class KernelForks {
                 before.put(k, new ArrayList<>());
                 now.put(k, new ArrayList<>());
             });
-            for (int r = 0; r < KernelMeter.rounds(careful); r++) {
+            for (int r = 0; r < care.rounds(); r++) {
                 for (String key : keys) {
                     if (before.containsKey(key)) {
                         turn(a, b, key, (r + pair) % 2 == 0, before, now);

@@ -20,7 +20,8 @@ import java.util.Set;
 
 /**
  * Measures operations in rounds: every round measures all of them once, so that what disturbs the machine for a while
- * disturbs one round of each; the yardstick before and after each measurement tells how fast the machine was. A device that runs behind the host is waited for after every few calls.
+ * disturbs one round of each; the yardstick around each measurement tells how fast the machine was. A device that runs behind
+ * the host is waited for after every few calls.
  */
 final class KernelMeter implements AutoCloseable {
     /** Seconds that a few calls take together, against which waiting for the device is short. */
@@ -29,15 +30,38 @@ final class KernelMeter implements AutoCloseable {
     private static final int LONGEST_WARM_UP = 20;
 
     /** Up to so many rows there is time for more rounds, and for the compiler to have long done what it wants. */
-    private static final int FEW = 20;
+    private static final int FEW_ROWS = 20;
 
-    private static final int ROUNDS = 7;
-    private static final int ROUNDS_OF_FEW = 15;
+    /** Seconds of warming up the first row of a process, which may begin interpreted. */
+    private static final double FIRST = 1;
 
-    /** Seconds of warming up: of each of few rows, and of the first of a process, which may begin interpreted. */
-    private static final double CAREFUL = 0.4;
+    /** How much time a process takes for a row. */
+    enum Care {
+        /** All rows: no more than must be. */
+        MANY(7, 0, 1),
+        FEW(15, 0.4, 2),
+        /** Beside another process that measures the same rows: what both see of the machine needs no yardstick. */
+        TURNS(9, 0.15, 0);
 
-    private static final double FIRST = 1.5;
+        private final int rounds;
+        private final double warmUp;
+        private final int yardsticks;
+
+        Care(int rounds, double warmUp, int yardsticks) {
+            this.rounds = rounds;
+            this.warmUp = warmUp;
+            this.yardsticks = yardsticks;
+        }
+
+        /** What so many rows allow. */
+        static Care of(int rows) {
+            return rows <= FEW_ROWS ? FEW : MANY;
+        }
+
+        int rounds() {
+            return rounds;
+        }
+    }
 
     /**
      * What a round measured of a case: seconds of a call.
@@ -46,35 +70,24 @@ final class KernelMeter implements AutoCloseable {
      * @param flops of a call
      * @param bytes that it moves at least
      */
-    record Round(double median, double quartile, Yardstick.Pace pace, double flops, double bytes) {}
+    record Round(double median, double quartile, double least, Yardstick.Pace pace, double flops, double bytes) {}
 
     private final Device device;
     private final int threads;
     private final double stretch;
     private final double budget;
-    private final boolean careful;
+    private final Care care;
     private final Output output;
     private final Set<KernelCases.Case> warm = new HashSet<>();
     private Yardstick yardstick;
 
-    /** @param careful as {@link #careful} tells */
-    KernelMeter(Device device, int threads, boolean quick, boolean careful, Output output) {
+    KernelMeter(Device device, int threads, boolean quick, Care care, Output output) {
         this.device = device;
         this.threads = threads;
         this.stretch = quick ? 0.02 : 0.25;
         this.budget = quick ? 0.015 : 0.2;
-        this.careful = careful;
+        this.care = care;
         this.output = output;
-    }
-
-    /** Whether there are few enough rows to measure each with care. */
-    static boolean careful(int rows) {
-        return rows <= FEW;
-    }
-
-    /** How many rounds of each row a process measures. */
-    static int rounds(boolean careful) {
-        return careful ? ROUNDS_OF_FEW : ROUNDS;
     }
 
     /** The limits of the device, measured now. */
@@ -124,7 +137,7 @@ final class KernelMeter implements AutoCloseable {
     List<BenchRow> run(List<KernelCases.Case> cases) {
         Map<KernelCases.Case, List<Round>> all = new LinkedHashMap<>();
         cases.forEach(c -> all.put(c, new ArrayList<>()));
-        for (int round = 0; round < rounds(careful); round++) {
+        for (int round = 0; round < care.rounds(); round++) {
             for (KernelCases.Case c : cases) {
                 if (all.containsKey(c)) {
                     try {
@@ -156,13 +169,13 @@ final class KernelMeter implements AutoCloseable {
             return Scope.run(() -> Tape.noGrad(() -> {
                 List<Op> ops = c.ops().get();
                 warmUp(ops, first);
-                // A short run of all rows has time for one only.
-                Yardstick.Pace before = careful ? pace() : null;
+                Yardstick.Pace before = care.yardsticks > 1 ? pace() : null;
                 Samples s = run(ops, budget);
-                Yardstick.Pace after = pace();
+                Yardstick.Pace after = care.yardsticks > 0 ? pace() : null;
                 return new Round(
                         s.median(),
                         s.quantile(0.25),
+                        s.quantile(0),
                         before == null ? after : before.between(after),
                         ops.getFirst().flops(),
                         ops.getFirst().bytes());
@@ -197,7 +210,7 @@ final class KernelMeter implements AutoCloseable {
             run(ops, stretch / 5);
             return;
         }
-        double least = warm.size() == 1 ? FIRST : careful ? CAREFUL : 0;
+        double least = warm.size() == 1 ? FIRST : care.warmUp;
         long begin = System.nanoTime();
         double best = Double.POSITIVE_INFINITY;
         int steady = 0;

@@ -15,7 +15,7 @@ import java.util.Map;
  */
 final class KernelWorker {
     /** Raised when the lines change. */
-    static final int PROTOCOL = 1;
+    static final int PROTOCOL = 2;
 
     private final KernelMeter meter;
     private final Map<String, KernelCases.Case> cases = new LinkedHashMap<>();
@@ -54,6 +54,7 @@ final class KernelWorker {
         KernelMeter.Round r = meter.round(c);
         line.put("median", r.median());
         line.put("quartile", r.quartile());
+        line.put("least", r.least());
         if (r.pace() != null) {
             line.put("compute", r.pace().compute());
             line.put("memory", r.pace().memory());

@@ -11,12 +11,16 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import io.quern.tensor.TensorException;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import javax.imageio.ImageIO;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
@@ -119,41 +123,52 @@ class BenchReportTest {
         assertEquals(900, image.getWidth());
     }
 
+    /** One small row: what is shown here does not depend on how many there are. */
+    private static final String[] ROW = {"--quick", "--op", "rms_norm"};
+
     /**
-     * A baseline that claims a millionth of the time of now must make the command fail, once other processes agree, and one of
-     * a million times not. So much because kernels may not yet be compiled where the machine is busy.
+     * A baseline that claims a millionth of the time of now must make the command fail, once other processes agree; impatient,
+     * it does not start them, and says so by the verdict. One of a million times is no reason to. So much because kernels may
+     * not yet be compiled where the machine is busy.
      */
     @Test
     void theCommandComparesAndWrites() throws IOException {
-        String[] measure = {
-            "bench",
-            "kernels",
-            "--quick",
-            "--shape",
-            "40x30x20",
-            "--out",
-            folder.resolve("a.json") + "," + folder.resolve("a.html")
-        };
-        assertEquals(0, quern(measure).code);
-        BenchRun now = BenchFiles.read(folder.resolve("a.json"));
-        assertEquals(3, now.rows().size());
-        assertTrue(Files.size(folder.resolve("a.html")) > 1000);
-        for (double factor : new double[] {1e-6, 1e6}) {
-            Path file = folder.resolve("other.jsonl");
-            Files.writeString(file, BenchFiles.jsonl(times(now, factor)));
-            String patience = factor < 1 ? "600" : "0";
-            Run compared = bench(
-                    new String[] {"--quick", "--shape", "40x30x20"},
-                    "--baseline",
-                    file.toString(),
-                    "--patience",
-                    patience);
-            assertEquals(factor < 1 ? 1 : 0, compared.code, compared.out + compared.err);
-            assertTrue(compared.out.contains("3 rows compared"), compared.out);
-        }
-        assertEquals(2, quern("bench", "kernels", "--out", "a.txt").code);
-        assertEquals(2, quern("bench", "kernels", "--threshold", "0").code);
-        assertEquals(1, quern("bench", "kernels", "--baseline", "missing.json").code);
+        Path json = folder.resolve("a.json");
+        Path page = folder.resolve("a.html");
+        assertEquals(0, bench("--out", json + "," + page).code);
+        BenchRun now = BenchFiles.read(json);
+        assertEquals(1, now.rows().size());
+        assertTrue(Files.size(page) > 1000);
+        Path other = folder.resolve("other.jsonl");
+
+        Files.writeString(other, BenchFiles.jsonl(times(now, 1e-6)));
+        Run slower = bench("--baseline", other.toString(), "--patience", "600");
+        assertEquals(1, slower.code, slower.out + slower.err);
+        assertTrue(slower.out.contains("1 rows compared") && slower.out.contains("1 slower"), slower.out);
+        Run undecided = bench("--baseline", other.toString(), "--patience", "0");
+        assertEquals(0, undecided.code, undecided.out + undecided.err);
+        assertTrue(undecided.out.contains("1 undecided"), undecided.out);
+
+        Files.writeString(other, BenchFiles.jsonl(times(now, 1e6)));
+        Run faster = bench("--baseline", other.toString(), "--patience", "0", "--strict");
+        assertEquals(0, faster.code, faster.out + faster.err);
+    }
+
+    @Test
+    void wrongOptionsAreToldBeforeAnythingIsMeasured() throws IOException {
+        assertEquals(2, bench("--out", "a.txt").code);
+        assertEquals(2, bench("--threshold", "0").code);
+        assertEquals(2, bench("--forks", "0").code);
+        assertEquals(1, bench("--baseline", "missing.json").code);
+        Path empty = Files.createFile(folder.resolve("empty.json"));
+        assertEquals(1, bench("--baseline", empty.toString()).code);
+        assertEquals(2, bench("--baseline", folder.toString()).code, "a folder, but no build");
+        assertEquals(2, bench("--baseline", empty + "," + folder).code, "a file and a build");
+        assertEquals(1, bench("--out", folder.resolve("missing/a.json").toString()).code);
+        Path named = Files.createDirectory(folder.resolve("folder.json"));
+        Run refused = bench("--out", named.toString());
+        assertEquals(1, refused.code);
+        assertTrue(refused.err.contains("is a folder"), refused.err);
     }
 
     private static BenchRun times(BenchRun run, double factor) {
@@ -165,7 +180,11 @@ class BenchReportTest {
                         r.unit(),
                         r.processes().stream()
                                 .map(p -> new BenchRow.Rounds(
-                                        times(p.seconds(), factor), times(p.quick(), factor), p.compute(), p.memory()))
+                                        times(p.seconds(), factor),
+                                        times(p.quick(), factor),
+                                        times(p.least(), factor),
+                                        p.compute(),
+                                        p.memory()))
                                 .toList(),
                         r.flops(),
                         r.bytes()))
@@ -174,25 +193,12 @@ class BenchReportTest {
     }
 
     private static double[] times(double[] x, double factor) {
-        return java.util.Arrays.stream(x).map(v -> v * factor).toArray();
+        return Arrays.stream(x).map(v -> v * factor).toArray();
     }
 
-    /** Impatient, it does not start other processes, and says so by the verdict. */
-    @Test
-    void withoutPatienceNothingIsDecided() throws IOException {
-        Path file = folder.resolve("a.json");
-        String[] shape = {"--quick", "--op", "matmul", "--shape", "40x30x20"};
-        assertEquals(0, bench(shape, "--out", file.toString()).code);
-        Files.writeString(file, BenchFiles.json(times(BenchFiles.read(file), 1e-6)));
-        Run lax = bench(shape, "--baseline", file.toString(), "--patience", "0");
-        assertEquals(0, lax.code, lax.err);
-        assertTrue(lax.out.contains("3 undecided"), lax.out);
-        assertEquals(1, bench(shape, "--baseline", file.toString(), "--patience", "0", "--strict").code);
-    }
-
-    private static Run bench(String[] what, String... more) {
-        List<String> all = new java.util.ArrayList<>(List.of("bench", "kernels"));
-        all.addAll(List.of(what));
+    private static Run bench(String... more) {
+        List<String> all = new ArrayList<>(List.of("bench", "kernels"));
+        all.addAll(List.of(ROW));
         all.addAll(List.of(more));
         return quern(all.toArray(String[]::new));
     }
@@ -204,18 +210,16 @@ class BenchReportTest {
         Path launcher = other.resolve("quern");
         String command = Builds.self().stream()
                 .map(a -> "'" + a.replace("'", "'\\''") + "'")
-                .collect(java.util.stream.Collectors.joining(" "));
+                .collect(Collectors.joining(" "));
         Files.writeString(launcher, "#!/bin/sh\nexec " + command + " \"$@\"\n");
-        assumeTrue(launcher.toFile().setExecutable(true) && java.io.File.separatorChar == '/');
-        String[] shape = {"--quick", "--shape", "40x30x20", "--threshold", "999"};
-        Run run = bench(shape, "--patience", "0", "--json", "--against", other.toString());
+        assumeTrue(launcher.toFile().setExecutable(true) && File.separatorChar == '/');
+        Run run = bench("--threshold", "999", "--patience", "0", "--json", "--baseline", other.toString());
         assertEquals(0, run.code, run.out + run.err);
         assertTrue(run.err.contains("the other build is " + Version.text()), run.err);
         assertTrue(run.out.contains("\"processes\":3"), run.out);
-        assertEquals(2, bench(shape, "--against", other.resolve("missing").toString()).code);
-        assertEquals(2, bench(shape, "--forks", "2", "--against", other.toString()).code);
+        assertEquals(2, bench("--forks", "2", "--baseline", other.toString()).code);
         Files.writeString(launcher, "#!/bin/sh\necho I am old >&2; exit 2\n");
-        Run old = bench(shape, "--against", other.toString());
+        Run old = bench("--baseline", launcher.toString());
         assertEquals(1, old.code, old.out + old.err);
         assertTrue(old.err.contains("I am old"), old.err);
     }
@@ -223,10 +227,13 @@ class BenchReportTest {
     @Test
     void severalProcessesMakeABaseline() throws IOException {
         Path file = folder.resolve("base.json");
-        String[] shape = {"--quick", "--shape", "40x30x20"};
-        assertEquals(0, bench(shape, "--forks", "2", "--out", file.toString()).code);
+        assertEquals(0, bench("--forks", "2", "--out", file.toString()).code);
         BenchRow row = BenchFiles.read(file).rows().getFirst();
         assertEquals(2, row.processes().size());
-        assertEquals(KernelMeter.rounds(true), row.processes().getLast().compute().length);
+        BenchRow.Rounds last = row.processes().getLast();
+        assertEquals(KernelMeter.Care.FEW.rounds(), last.compute().length);
+        for (int i = 0; i < last.least().length; i++) {
+            assertTrue(last.least()[i] <= last.quick()[i] && last.quick()[i] <= last.seconds()[i]);
+        }
     }
 }

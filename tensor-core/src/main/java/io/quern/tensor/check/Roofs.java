@@ -22,9 +22,9 @@ public record Roofs(int threads, double gflops, double readGbs, double copyGbs) 
     /** Large against all caches but those of servers, which share theirs with other machines' guests. */
     private static final long BYTES = 256L << 20;
 
-    private static final int ROUNDS = 25;
+    private static final int ROUNDS = 12;
 
-    /** Measures for about a second and a half; the best of some rounds, since others' work can only slow a round down. */
+    /** Measures for less than a second; the best of some rounds, since others' work can only slow a round down. */
     public static Roofs measure(int threads) {
         if (ModuleLayer.boot().findModule("jdk.incubator.vector").isEmpty()) {
             throw new IllegalStateException(
