@@ -57,10 +57,8 @@ final class TextClassification {
                 List<Encoding> encoded = some.stream()
                         .map(t -> tokenizer.encode(t, second, dir.config().maxPositions()))
                         .toList();
-                float[] all = Scope.run(() -> Tape.noGrad(() -> loaded.logits(EncoderBatch.rightPadded(
-                                encoded.stream().map(Encoding::ids).toList(),
-                                encoded.stream().map(Encoding::typeIds).toList(),
-                                dir.config().padTokenId()))
+                float[] all = Scope.run(() -> Tape.noGrad(() -> loaded.logits(
+                                EncoderBatch.of(encoded, dir.config().padTokenId()))
                         .toFloats()));
                 for (int i = 0; i < some.size(); i++) {
                     sink.accept(

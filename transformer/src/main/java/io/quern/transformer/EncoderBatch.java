@@ -4,12 +4,14 @@ import io.quern.tensor.Device;
 import io.quern.tensor.Tensor;
 import io.quern.tensor.TensorException;
 import io.quern.tensor.TensorHolder;
+import io.quern.transformer.text.Encoding;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
 
 /**
- * Sequences of token ids for an encoder, all padded on the right to one length.
+ * Sequences of token ids for an encoder, all padded on the right to one length. Its tensors live as long as the {@link
+ * io.quern.tensor.Scope} that it is made in; made outside of any, until their {@code close}.
  *
  * @param ids I32 [B, T]
  * @param mask I32 [B, T], 0 where a sequence is padded; null where none is
@@ -36,7 +38,19 @@ public record EncoderBatch(Tensor ids, Tensor mask, Tensor tokenTypes) implement
         return new EncoderBatch(ids, null, null);
     }
 
-    /** Single texts of any lengths, padded on the right. */
+    /**
+     * Texts or pairs as a tokenizer gives them, of any lengths, padded on the right.
+     *
+     * @param pad the id that fills, as {@code BertConfig.padTokenId()} gives it; nothing attends to it
+     */
+    public static EncoderBatch of(List<Encoding> texts, int pad) {
+        return rightPadded(
+                texts.stream().map(Encoding::ids).toList(),
+                texts.stream().map(Encoding::typeIds).toList(),
+                pad);
+    }
+
+    /** Single texts of any lengths, as token ids, padded on the right. */
     public static EncoderBatch rightPadded(List<int[]> sequences, int pad) {
         return rightPadded(sequences, null, pad);
     }

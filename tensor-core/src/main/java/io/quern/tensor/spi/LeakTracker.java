@@ -36,7 +36,7 @@ public final class LeakTracker {
         }
     }
 
-    /** The buffers alive now; empty when tracking is off. */
+    /** The buffers alive now, of which {@link Buffer#site} says where each was allocated; empty when tracking is off. */
     public static List<Buffer> live() {
         synchronized (LIVE) {
             return new ArrayList<>(LIVE);

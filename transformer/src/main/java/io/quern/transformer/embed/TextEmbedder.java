@@ -174,10 +174,7 @@ public final class TextEmbedder implements AutoCloseable {
     /** Vectors [B, dimension] of texts that run together; recorded for gradients where a tape records. */
     public Tensor forward(List<Encoding> texts) {
         return Scope.tidy(() -> {
-            EncoderBatch batch = EncoderBatch.rightPadded(
-                    texts.stream().map(Encoding::ids).toList(),
-                    texts.stream().map(Encoding::typeIds).toList(),
-                    encoder.config().padTokenId());
+            EncoderBatch batch = EncoderBatch.of(texts, encoder.config().padTokenId());
             int[] lengths = texts.stream().mapToInt(Encoding::length).toArray();
             return pool(encoder.forward(batch), lengths);
         });

@@ -13,7 +13,9 @@ import io.quern.transformer.text.Tokenizer;
  * String text = generator.generate(GenerationRequest.of(tokenizer.encode("ROMEO:"), config)).first().text();
  * }</pre>
  *
- * <p>One generation at a time; the model and the tokenizer stay their makers'.
+ * <p>Several threads may generate at once, with one generator or several over the same model: each generation has a cache of
+ * its own, and nothing else changes. They share the processor's threads, so together they are hardly faster than one after the
+ * other. The model and the tokenizer stay their makers', who close the model when no generation runs.
  */
 public final class Generator {
     private final CausalLanguageModel model;

@@ -21,6 +21,9 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
@@ -558,5 +561,32 @@ class GeneratorTest extends LeakChecked {
     private static void assertMessage(org.junit.jupiter.api.function.Executable code, String part) {
         String message = assertThrows(TensorException.class, code).getMessage();
         assertTrue(message.contains(part), message);
+    }
+
+    @Test
+    void threadsThatGenerateAtOnceGetWhatEachWouldGetAlone() throws Exception {
+        List<GenerationConfig> configs = List.of(
+                GenerationConfig.builder().maxNewTokens(30).build(),
+                GenerationConfig.builder().maxNewTokens(20).numBeams(3).build(),
+                sampling(1).build(),
+                sampling(2).build());
+        List<int[]> alone = new ArrayList<>();
+        for (GenerationConfig c : configs) {
+            alone.add(
+                    generator.generate(GenerationRequest.of(prompt, c)).first().tokens());
+        }
+        try (ExecutorService threads = Executors.newFixedThreadPool(6)) {
+            List<Future<int[]>> together = new ArrayList<>();
+            for (int i = 0; i < 24; i++) {
+                GenerationConfig config = configs.get(i % configs.size());
+                together.add(threads.submit(() -> generator
+                        .generate(GenerationRequest.of(prompt, config))
+                        .first()
+                        .tokens()));
+            }
+            for (int i = 0; i < together.size(); i++) {
+                assertArrayEquals(alone.get(i % configs.size()), together.get(i).get(), "generation " + i);
+            }
+        }
     }
 }
