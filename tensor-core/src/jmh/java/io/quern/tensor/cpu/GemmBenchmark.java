@@ -4,6 +4,7 @@ import io.quern.tensor.DType;
 import java.lang.foreign.Arena;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import org.openjdk.jmh.annotations.AuxCounters;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -47,8 +48,13 @@ public class GemmBenchmark {
     @Param({"1", "2"})
     public int threads;
 
+    /** What {@link Gemm} chooses, or multiply-adds in machine code, to compare tiles of AMX with. */
+    @Param({"chosen", "multiply-adds"})
+    public String kernel;
+
     private Arena arena;
     private GemmCall call;
+    private Consumer<GemmCall> product;
 
     /** Operations of the measured calls, which JMH turns into a rate. */
     @State(Scope.Thread)
@@ -62,6 +68,7 @@ public class GemmBenchmark {
         Workers.setThreads(threads);
         arena = Arena.ofShared();
         call = Shapes.call(arena, shape);
+        product = kernel.equals("chosen") ? Gemm::run : GemmMachine::run;
     }
 
     @TearDown
@@ -71,11 +78,8 @@ public class GemmBenchmark {
 
     @Benchmark
     public void product(Rate rate) {
-        GemmCall g = call;
-        Gemm.weights(
-                g.type(), g.m(), g.n(), g.k(), g.a(), g.aRow(), g.aCol(), g.b(), g.bRow(), g.bCol(), g.c(), g.ldc(), 0,
-                false);
-        rate.gflop += 2e-9 * g.products();
+        product.accept(call);
+        rate.gflop += 2e-9 * call.products();
     }
 
     /** Reads the shapes of benchmarks and allocates operands of random numbers. */

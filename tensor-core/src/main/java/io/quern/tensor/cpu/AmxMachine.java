@@ -82,15 +82,12 @@ final class AmxMachine {
     }
 
     /**
-     * Whether products of F32 with this type are faster here than by multiply-adds, and as exact: of many rows, columns and
-     * k, as it takes more to pack parts, and more rows the more parts B has.
+     * Whether products with this type are faster here than by multiply-adds, and as exact: those of many rows, columns and k,
+     * as it takes more to pack parts, and of more rows the more parts B has.
      */
     static boolean serves(DType type, long m, int n, int k) {
-        if (!MatrixUnit.isUsed() || type.isQuantized()) {
-            return false;
-        }
-        int few = 32 * parts(type);
-        return m >= few && n >= 32 + few && k >= 64;
+        int parts = parts(type);
+        return MatrixUnit.isUsed() && m >= 16L << parts && n >= 32 + 32 * parts && k >= 64;
     }
 
     /** How many numbers in bf16 one of this type is the sum of. */

@@ -140,12 +140,17 @@ public final class Gemm {
 
     /** Runs a product that was described before, as often as wanted. */
     static void run(GemmCall g) {
+        run(g, DType.F32);
+    }
+
+    /** As {@link #run(GemmCall)}, where all numbers of A have room in {@code values}: F32, BF16 or F16. */
+    static void run(GemmCall g, DType values) {
         if (!Fma.inHardware()) {
             GemmReference.run(g);
         } else if (Gemv.serves(g)) {
             Gemv.run(g);
         } else if (AmxMachine.serves(g.type(), g.m(), g.n(), g.k())) {
-            AmxMachine.run(g, DType.F32);
+            AmxMachine.run(g, values);
         } else if (MachineCode.isUsed() && g.products() > 0) {
             GemmMachine.run(g);
         } else {

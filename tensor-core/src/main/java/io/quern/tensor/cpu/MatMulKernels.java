@@ -70,7 +70,8 @@ final class MatMulKernels {
                 Tensor wideBias = bias == null ? null : CastKernels.widened(bias);
                 Tensor wideOut = Tensor.empty(Device.CPU, DType.F32, out.shape())) {
             if (out.size() > 0 && oneMatrix(wideA, b, out)) {
-                Gemm.run(rows(b.dtype(), wideA, b, wideBias == null ? 0 : wideBias.address(), wideOut));
+                GemmCall call = rows(b.dtype(), wideA, b, wideBias == null ? 0 : wideBias.address(), wideOut);
+                Gemm.run(call, a.dtype());
             } else {
                 try (Tensor wideB = CastKernels.widened(b)) {
                     run(wideA, wideB, wideBias, wideOut);

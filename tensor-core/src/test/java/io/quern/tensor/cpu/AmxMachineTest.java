@@ -8,6 +8,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.quern.tensor.DType;
+import io.quern.tensor.Rng;
+import io.quern.tensor.Scope;
+import io.quern.tensor.Tape;
+import io.quern.tensor.Tensor;
 import io.quern.tensor.cpu.GemmFixture.Layout;
 import io.quern.tensor.cpu.x86.MatrixUnit;
 import java.util.SplittableRandom;
@@ -60,6 +64,48 @@ class AmxMachineTest {
                 }
             }
         }
+    }
+
+    /** Where all numbers of A have fewer bits, it has fewer parts. */
+    @ParameterizedTest
+    @EnumSource(
+            value = DType.class,
+            names = {"BF16", "F16"})
+    void numbersOfFewBitsOnBothSides(DType type) {
+        DoubleSupplier normal = normal(8);
+        DoubleSupplier few = () -> {
+            float v = (float) normal.getAsDouble();
+            return type == DType.BF16
+                    ? Float.intBitsToFloat(Float.floatToRawIntBits(v) & 0xffff0000)
+                    : Float.float16ToFloat(Float.floatToFloat16(v));
+        };
+        for (Layout left : Layout.values()) {
+            for (int[] s : new int[][] {{64, 64, 64}, {33, 70, 901}, {100, 17, 47}}) {
+                try (var f = new GemmFixture(s[0], s[1], s[2], left, Layout.N, type, 1, few)) {
+                    f.withBias(normal(1)).check(g -> AmxMachine.run(g, type), false);
+                }
+            }
+        }
+    }
+
+    /** Through tensors: the product of halves is that of the same numbers in F32, rounded. */
+    @ParameterizedTest
+    @EnumSource(
+            value = DType.class,
+            names = {"BF16", "F16"})
+    void tensorsOfHalves(DType type) {
+        Scope.run(() -> Tape.noGrad(() -> {
+            Rng rng = new Rng(3);
+            Tensor a = Tensor.randn(rng, 1, 70, 200).cast(type);
+            Tensor b = Tensor.randn(rng, 1, 200, 130).cast(type);
+            float[] wide = a.cast(DType.F32).matmul(b.cast(DType.F32)).toFloats();
+            float[] found = a.matmul(b).cast(DType.F32).toFloats();
+            float unit = type == DType.BF16 ? 0x1p-8f : 0x1p-11f;
+            for (int i = 0; i < wide.length; i++) {
+                assertEquals(wide[i], found[i], Math.abs(wide[i]) * unit * 1.01 + 1e-4);
+            }
+            return 0;
+        }));
     }
 
     /** Several boxes, stretches of k and groups. */

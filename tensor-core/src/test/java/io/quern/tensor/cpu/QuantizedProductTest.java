@@ -98,7 +98,8 @@ class QuantizedProductTest {
             {8, 301, b},
             {9, 1, b},
             {20, 40, 768},
-            {33, 70, 1280}
+            {33, 70, 1280},
+            {130, 141, 1280}
         };
     }
 
@@ -143,7 +144,7 @@ class QuantizedProductTest {
     @ParameterizedTest
     @EnumSource(names = {"Q8_0", "Q4_0", "Q4_K", "Q6_K"})
     void theSameBitsForAnyNumberOfThreads(DType type) {
-        for (int m : new int[] {1, 5, 40}) {
+        for (int m : new int[] {1, 5, 40, 128}) {
             try (Fixture f = new Fixture(type, m, 700, 1024)) {
                 Workers.setThreads(1);
                 float[] one = f.product(0, m);
