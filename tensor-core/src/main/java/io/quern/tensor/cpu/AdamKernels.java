@@ -10,6 +10,9 @@ import io.quern.tensor.DType;
 import io.quern.tensor.Device;
 import io.quern.tensor.Shape;
 import io.quern.tensor.Tensor;
+import io.quern.tensor.cpu.x86.AdamCode;
+import io.quern.tensor.cpu.x86.MachineCode;
+import io.quern.tensor.cpu.x86.NativeCall;
 import io.quern.tensor.op.Update;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
@@ -92,6 +95,25 @@ final class AdamKernels {
     }
 
     private void update(long p, long g, long m, long v, float decay, int n) {
+        if (MachineCode.isUsed()) {
+            long numbers = NativeScratch.take(4 * AdamCode.NUMBERS);
+            OffHeap.setFloat(numbers, gradScale);
+            OffHeap.setFloat(numbers + 4, beta1);
+            OffHeap.setFloat(numbers + 8, rest1);
+            OffHeap.setFloat(numbers + 12, beta2);
+            OffHeap.setFloat(numbers + 16, rest2);
+            OffHeap.setFloat(numbers + 20, eps);
+            OffHeap.setFloat(numbers + 24, stepSize);
+            OffHeap.setFloat(numbers + 28, correction2);
+            OffHeap.setFloat(numbers + 32, decay);
+            NativeCall.call(RowCode.adam(), p, g, m, v, n, numbers);
+            NativeScratch.give(numbers, 4 * AdamCode.NUMBERS);
+        } else {
+            inJava(p, g, m, v, decay, n);
+        }
+    }
+
+    private void inJava(long p, long g, long m, long v, float decay, int n) {
         int whole = F.loopBound(n);
         loop(p, g, m, v, whole, beta1, rest1, beta2, rest2, eps, gradScale, stepSize, correction2, decay);
         if (whole < n) {

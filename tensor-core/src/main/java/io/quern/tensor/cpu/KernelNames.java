@@ -41,8 +41,11 @@ final class KernelNames {
             case Elementwise.Binary b -> computed(first, rows());
             case Reduce.Softmax s -> computed(first, rows());
             case Reduce.SoftmaxGrad s -> computed(first, rows());
+            case Reduce.TopK t -> computed(first, rows());
+            case Reduce.SquaredNorm s -> computed(first, rows());
             case Norm n -> computed(first, rows());
             case Loss l -> computed(first, rows());
+            case Update.AdamW a -> computed(first, rows());
             case Update.Accumulate a -> computed(first, rows());
             default -> computed(first, vectors());
         };

@@ -8,6 +8,8 @@ import io.quern.tensor.DType;
 import io.quern.tensor.Device;
 import io.quern.tensor.Shape;
 import io.quern.tensor.Tensor;
+import io.quern.tensor.cpu.x86.MachineCode;
+import io.quern.tensor.cpu.x86.NativeCall;
 import io.quern.tensor.op.Elementwise.BinaryKind;
 import io.quern.tensor.op.Reduce;
 import java.util.Arrays;
@@ -287,6 +289,13 @@ final class ReduceKernels {
     private static final VectorSpecies<Double> D = VectorSpecies.of(double.class, F.vectorShape());
 
     private static double squares(long x, int n) {
+        if (MachineCode.isUsed()) {
+            long sum = NativeScratch.take(Double.BYTES);
+            NativeCall.call(RowCode.squares(), x, n, sum, 0, 0, 0);
+            double squares = OffHeap.getDouble(sum);
+            NativeScratch.give(sum, Double.BYTES);
+            return squares;
+        }
         DoubleVector a = DoubleVector.zero(D);
         DoubleVector b = DoubleVector.zero(D);
         int i = 0;

@@ -1,10 +1,12 @@
 package io.quern.tensor.cpu;
 
+import io.quern.tensor.cpu.x86.AdamCode;
 import io.quern.tensor.cpu.x86.BinaryCode;
 import io.quern.tensor.cpu.x86.CodeTable;
 import io.quern.tensor.cpu.x86.MapCode;
 import io.quern.tensor.cpu.x86.NormCode;
 import io.quern.tensor.cpu.x86.NormGradCode;
+import io.quern.tensor.cpu.x86.ScanCode;
 import io.quern.tensor.cpu.x86.SoftmaxCode;
 import io.quern.tensor.op.Elementwise.BinaryKind;
 import io.quern.tensor.op.Elementwise.UnaryKind;
@@ -19,7 +21,7 @@ final class RowCode {
     private static final CodeTable GRADIENTS = new CodeTable(2 * UnaryKind.values().length);
     private static final CodeTable NORM_GRADIENTS = new CodeTable(4);
     private static final CodeTable SOFTMAX = new CodeTable(7);
-    private static final CodeTable ACCUMULATE = new CodeTable(1);
+    private static final CodeTable OTHERS = new CodeTable(5);
 
     private RowCode() {}
 
@@ -92,7 +94,31 @@ final class RowCode {
 
     /** See {@link BinaryCode#accumulate}. */
     static MemorySegment accumulate() {
-        MemorySegment code = ACCUMULATE.get(0);
-        return code != null ? code : ACCUMULATE.write(0, BinaryCode::accumulate);
+        return other(0, BinaryCode::accumulate);
+    }
+
+    /** See {@link AdamCode}. */
+    static MemorySegment adam() {
+        return other(1, AdamCode::install);
+    }
+
+    /** See {@link ScanCode#firstAbove}. */
+    static MemorySegment firstAbove() {
+        return other(2, ScanCode::firstAbove);
+    }
+
+    /** See {@link ScanCode#squares}. */
+    static MemorySegment squares() {
+        return other(3, ScanCode::squares);
+    }
+
+    /** See {@link ScanCode#addFour}. */
+    static MemorySegment addFour() {
+        return other(4, ScanCode::addFour);
+    }
+
+    private static MemorySegment other(int at, Supplier<MemorySegment> writer) {
+        MemorySegment code = OTHERS.get(at);
+        return code != null ? code : OTHERS.write(at, writer);
     }
 }

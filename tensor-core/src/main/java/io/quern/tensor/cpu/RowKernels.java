@@ -7,6 +7,9 @@ import static io.quern.tensor.cpu.Lanes.load;
 import static io.quern.tensor.cpu.OffHeap.ALL;
 import static io.quern.tensor.cpu.OffHeap.ORDER;
 
+import io.quern.tensor.cpu.x86.MachineCode;
+import io.quern.tensor.cpu.x86.NativeCall;
+import io.quern.tensor.op.Elementwise.BinaryKind;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
@@ -211,6 +214,10 @@ final class RowKernels {
 
     /** y += a + b + c + d. */
     static void addFour(long y, long a, long b, long c, long d, int n) {
+        if (MachineCode.isUsed()) {
+            NativeCall.call(RowCode.addFour(), y, a, b, c, d, n);
+            return;
+        }
         int i = 0;
         for (; i <= n - L; i += L) {
             FloatVector s = load(a + 4L * i).add(load(b + 4L * i));
@@ -227,6 +234,10 @@ final class RowKernels {
 
     /** y += x. */
     static void add(long y, long x, int n) {
+        if (MachineCode.isUsed()) {
+            BinaryKernels.run(BinaryKind.ADD, y, x, y, n);
+            return;
+        }
         int i = 0;
         for (; i <= n - L; i += L) {
             load(y + 4L * i).add(load(x + 4L * i)).intoMemorySegment(ALL, y + 4L * i, ORDER);

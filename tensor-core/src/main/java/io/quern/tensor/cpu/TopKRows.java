@@ -4,6 +4,9 @@ import static io.quern.tensor.cpu.Lanes.F;
 import static io.quern.tensor.cpu.Lanes.L;
 import static io.quern.tensor.cpu.Lanes.load;
 
+import io.quern.tensor.cpu.x86.MachineCode;
+import io.quern.tensor.cpu.x86.NativeCall;
+import io.quern.tensor.cpu.x86.ScanCode;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
@@ -30,10 +33,11 @@ final class TopKRows {
             keys[i] = key(OffHeap.getFloat(x + 4L * i), i);
         }
         Arrays.sort(keys); // an ascending array is a heap
-        for (int from = k; from < n; from += STRETCH) {
-            int count = Math.min(STRETCH, n - from);
-            if (anyAbove(x + 4L * from, value(keys[0]), count)) {
-                offer(x, from, from + count, keys);
+        int stretch = MachineCode.isUsed() ? ScanCode.STRETCH : STRETCH;
+        for (int from = k; from < n; from += stretch) {
+            from += firstAbove(x + 4L * from, value(keys[0]), n - from);
+            if (from < n) {
+                offer(x, from, Math.min(n, from + stretch), keys);
             }
         }
         Arrays.sort(keys);
@@ -79,6 +83,18 @@ final class TopKRows {
             i = child;
         }
         heap[i] = key;
+    }
+
+    /** Index of the first stretch of which an element is larger than the threshold, or NaN; {@code n} or more if none is. */
+    private static int firstAbove(long x, float threshold, int n) {
+        if (MachineCode.isUsed()) {
+            return (int) NativeCall.call(RowCode.firstAbove(), x, n, Float.floatToRawIntBits(threshold), 0, 0, 0);
+        }
+        int from = 0;
+        while (from < n && !anyAbove(x + 4L * from, threshold, Math.min(STRETCH, n - from))) {
+            from += STRETCH;
+        }
+        return from;
     }
 
     /** Whether any of {@code n} elements is larger than the threshold, or NaN. */

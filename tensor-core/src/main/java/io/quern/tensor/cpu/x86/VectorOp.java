@@ -34,6 +34,8 @@ public enum VectorOp {
     VMULSD(RVM, 1, 0xf2, 2, 0x59, Tuple.SCALAR8, true),
     VDIVSD(RVM, 1, 0xf2, 2, 0x5e, Tuple.SCALAR8, true),
     VSQRTSD(RVM, 1, 0xf2, 2, 0x51, Tuple.SCALAR8, true),
+    VADDPD(RVM, 1, 0x66, 2, 0x58, WHOLE, true),
+    VFMADD231PD(RVM, 2, 0x66, 1, 0xb8, WHOLE, true),
     VCVTSS2SD(RVM, 1, 0xf3, 0, 0x5a, Tuple.SCALAR4, true),
     VCVTSD2SS(RVM, 1, 0xf2, 2, 0x5a, Tuple.SCALAR8, true),
     VFMADD231PS(RVM, 2, 0x66, 0, 0xb8, FULL, true),
@@ -93,6 +95,7 @@ public enum VectorOp {
     VPMOVZXBW(RM, 2, 0x66, 0, 0x30, HALF, true),
     VPMOVZXBQ(RM, 2, 0x66, 0, 0x32, EIGHTH, true),
     VSQRTPS(RM, 1, 0, 0, 0x51, FULL, true),
+    VCVTPS2PD(RM, 1, 0, 0, 0x5a, HALF, true),
     VCVTDQ2PS(RM, 1, 0, 0, 0x5b, FULL, true),
     VCVTPS2DQ(RM, 1, 0x66, 0, 0x5b, FULL, true),
     /** Loads only. */
