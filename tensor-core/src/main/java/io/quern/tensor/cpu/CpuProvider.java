@@ -1,9 +1,11 @@
 package io.quern.tensor.cpu;
 
+import io.quern.tensor.DType;
 import io.quern.tensor.Device;
 import io.quern.tensor.TensorException;
 import io.quern.tensor.cpu.x86.MachineCode;
 import io.quern.tensor.cpu.x86.MatrixUnit;
+import io.quern.tensor.cpu.x86.RowsCode;
 import io.quern.tensor.spi.Backend;
 import io.quern.tensor.spi.BackendProvider;
 import io.quern.tensor.spi.Finding;
@@ -47,6 +49,12 @@ public final class CpuProvider implements BackendProvider {
                 MachineCode.isUsed()
                         ? MachineCode.description() + ", for matrix products; quern.cpu.code=java turns it off"
                         : MachineCode.description()));
+        all.add(Finding.of(
+                "activations",
+                RowsCode.fixes(DType.Q4_0)
+                        ? "in fixed point of 20 to 24 bits for few rows and weights of 4 or 6;"
+                                + " quern.cpu.activations=float turns it off"
+                        : "in floats"));
         all.add(Finding.of("matrix_unit", MatrixUnit.description()));
         all.add(Finding.of(
                 "threads", Workers.threads() + "; --threads, QUERN_THREADS or quern.threads sets another number"));

@@ -225,7 +225,7 @@ final class GemvFixture implements AutoCloseable {
                 double allowed = 0;
                 for (int p = 0; p < k; p++) {
                     double term = (double) x[i * k + p] * w[j * k + p];
-                    float largest = 0;
+                    float largest = 0x1p-60f; // below, blocks lose digits
                     for (int q = p / 32 * 32; q < p / 32 * 32 + 32; q++) {
                         largest = Math.max(largest, Math.abs(x[i * k + q]));
                     }

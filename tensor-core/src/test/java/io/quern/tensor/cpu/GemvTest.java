@@ -227,7 +227,7 @@ class GemvTest {
     void fixedPointIsAsExactAsItsUnit(Way way) {
         way.assumePresent();
         int k = 768;
-        for (float large : new float[] {1, 1e3f, 1e30f, 1e-12f}) {
+        for (float large : new float[] {1, 1e3f, 1e30f, 1e-12f, 1e-20f}) {
             try (GemvFixture f = new GemvFixture(way.type, true, 2, 40, k)) {
                 SplittableRandom random = new SplittableRandom(1);
                 for (int i = 0; i < 2; i++) {
@@ -237,6 +237,24 @@ class GemvTest {
                     }
                 }
                 f.checkFixed(way::run, 1f / 400_000);
+            }
+        }
+    }
+
+    /** A number that is not finite has no digits: nothing of its block may come out as a number, nor as infinity of any sign. */
+    @ParameterizedTest
+    @MethodSource("fixedWays")
+    void whatIsNotFiniteMakesNanInFixedPoint(Way way) {
+        way.assumePresent();
+        for (float wrong : new float[] {Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, Float.NaN}) {
+            try (GemvFixture f = new GemvFixture(way.type, true, 3, 9, 256)) {
+                f.setX(1, 200, wrong);
+                float[] y = f.result(way::run);
+                for (int j = 0; j < 9; j++) {
+                    assertTrue(Float.isFinite(f.at(y, 0, j)));
+                    assertTrue(Float.isNaN(f.at(y, 1, j)), wrong + " makes " + f.at(y, 1, j));
+                    assertTrue(Float.isFinite(f.at(y, 2, j)));
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ import io.quern.tensor.TensorException;
  * How rows of x lie for products of whole numbers with blocks of weights: in fixed point, each 32 numbers with a scale of
  * their own, the largest of them {@link #levels} units. A number is three signed digits of base 256, and digits of one
  * place lie together, so that {@code vpdpbusd} multiplies them by 64 weights at once. Sums of a block are exact; what is
- * lost is less than half of such a unit for each number: 2<sup>-20</sup> to 2<sup>-24</sup> of the largest of 32.
+ * lost is less than half of such a unit for each number: about 2<sup>-20</sup> to 2<sup>-24</sup> of the largest of 32.
  *
  * <p>A unit is 128 or 256 numbers: for each 128 the digits, by place and then vector, and a vector of whole numbers for each
  * vector of weights that needs a correction; then up to 16 floats, the scales first.
@@ -34,6 +34,7 @@ record Digits(DType type, int elements, int corrections, int levels) {
         return type == DType.Q4_0 || type == DType.Q4_K || type == DType.Q6_K;
     }
 
+    /** The layout for a format that {@link #has} one. */
     static Digits of(DType type) {
         return switch (type) {
             // 16 times the lower nibbles' x less the upper ones' has 24 bits, see Q4DigitRows
@@ -54,6 +55,7 @@ record Digits(DType type, int elements, int corrections, int levels) {
         return features != null && features.vnni() && features.vbmi();
     }
 
+    /** What the property {@code quern.cpu.activations} says: {@code auto} (fixed point where it can be) or {@code float}. */
     static boolean decide(String wish) {
         return switch (wish) {
             case "auto" -> true;

@@ -14,7 +14,8 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * Turns a row of x into fixed point, as {@link Digits} lays it out: {@code (x, out, blocks of 32)}. What is missing to the
- * last whole unit becomes 0. A block with a number that is not finite gets the scale NaN.
+ * last whole unit becomes 0. A block with a number that is not finite gets an infinite scale, or NaN, and no digits but 0: all
+ * its products are NaN.
  *
  * <p>First the digits of each block in the order of x; then, when these are surely in the cache, they change places within
  * each 128, and the corrections are summed.
@@ -142,8 +143,6 @@ public final class DigitsCode {
         a.op(VDIVPS, other.x(), LEVELS, most.x());
         a.op(VBROADCASTSS, other, other.x());
         a.op(VMULPS, scale, most.x(), STEP);
-        a.op(VSUBPS, most.x(), most.x(), most.x());
-        a.op(VADDPS, scale, scale, most.x()); // NaN if one is infinite
         a.op(VMULPS, low, low, other);
         a.op(VMULPS, high, high, other);
         a.op(VCVTPS2DQ, low, low);
