@@ -21,7 +21,9 @@ import picocli.CommandLine.Option;
         description = {
             "Measure every operation, in shapes of GPT-2, ViT-B and MiniLM, against this machine's measured limits.",
             "The fraction is that of the roof above the operation: peak arithmetic, or memory at its intensity.",
-            "Where caches hold the operands it can exceed 100 %%. Times are medians of seven rounds over all rows."
+            "Where caches hold the operands it can exceed 100 %%, and so can products on AMX tiles, as the peak is"
+                    + " that of",
+            "multiply-adds on vectors. Times are medians of seven rounds over all rows."
         },
         sortOptions = false)
 final class BenchKernelsCommand implements Callable<Integer> {

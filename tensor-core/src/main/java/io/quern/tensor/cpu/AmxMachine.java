@@ -66,15 +66,18 @@ final class AmxMachine {
         int steps = Math.ceilDiv(kc, DEPTH);
         int rows = Math.ceilDiv(g.m(), SIDE);
         int block = steps * left * PART;
-        high = Math.ceilDiv(rows, Math.ceilDiv(rows, Math.max(1, BOX / block))) * SIDE;
-        boxes = Math.ceilDiv(g.m(), high);
-        perBlock = Math.ceilDiv(boxes, Math.ceilDiv(boxes, Math.max(1, BLOCK / (high / SIDE * block))));
         panels = Math.ceilDiv(g.n(), SIDE);
         int parts = Math.ceilDiv(panels, Math.max(1, GROUP / (steps * right * PART)));
-        if (threads > 1 && (long) parts * boxes < (long) SHARES * threads) {
+        // threads share rows and all pack B, or share columns and all pack A
+        boolean tall = threads > 1 && parts == 1 && rows >= 2 * panels;
+        int least = tall ? Math.min(rows, SHARES * threads) : 1;
+        high = Math.ceilDiv(rows, Math.max(least, Math.ceilDiv(rows, Math.max(1, BOX / block)))) * SIDE;
+        boxes = Math.ceilDiv(g.m(), high);
+        perBlock = Math.ceilDiv(boxes, Math.ceilDiv(boxes, Math.max(1, BLOCK / (high / SIDE * block))));
+        if (!tall && threads > 1 && (long) parts * boxes < (long) SHARES * threads) {
             parts = Math.min(panels, Math.max(parts, threads));
         }
-        if (parts % threads != 0 && panels > GemmPack.up(parts, threads)) {
+        if (!tall && parts % threads != 0 && panels > GemmPack.up(parts, threads)) {
             parts = GemmPack.up(parts, threads);
         }
         wide = Math.ceilDiv(panels, parts);
@@ -87,7 +90,11 @@ final class AmxMachine {
      */
     static boolean serves(DType type, long m, int n, int k) {
         int parts = parts(type);
-        return MatrixUnit.isUsed() && m >= 16L << parts && n >= 32 + 32 * parts && k >= 64;
+        return MatrixUnit.isUsed()
+                && m >= 16L << parts
+                && n >= 32 + 32 * parts
+                && k >= 64
+                && m * n * k >= 1L << 15 + 3 * parts;
     }
 
     /** How many numbers in bf16 one of this type is the sum of. */

@@ -96,7 +96,7 @@ class AmxMachineTest {
     void tensorsOfHalves(DType type) {
         Scope.run(() -> Tape.noGrad(() -> {
             Rng rng = new Rng(3);
-            Tensor a = Tensor.randn(rng, 1, 70, 200).cast(type);
+            Tensor a = Tensor.randn(rng, 1, 100, 200).cast(type);
             Tensor b = Tensor.randn(rng, 1, 200, 130).cast(type);
             float[] wide = a.cast(DType.F32).matmul(b.cast(DType.F32)).toFloats();
             float[] found = a.matmul(b).cast(DType.F32).toFloats();
