@@ -7,7 +7,8 @@ import io.quern.tensor.op.Attention;
  * Attention in F32, flash style: no thread ever holds more of the scores than a block.
  *
  * <p>With few queries (decoding) the cost is reading the keys and values once, see {@link AttentionRows}. With many, both
- * products run on the tiles of {@link GemmKernel}: {@link AttentionForward}, {@link AttentionBackward}. The results of a
+ * products run on the tiles of matrix products: {@link AttentionMachineForward} and {@link AttentionMachineBackward} where
+ * there is machine code, {@link AttentionForward} and {@link AttentionBackward} elsewhere. The results of a
  * query do not depend on the number of threads.
  */
 final class AttentionKernels {
@@ -90,6 +91,11 @@ final class AttentionKernels {
                     options);
         }
 
+        /** Whether there is machine code for it, if it has many queries. */
+        boolean isForMachine() {
+            return AttentionTiles.serves(size, rows != 0, options.scale());
+        }
+
         /** How many keys query i may see. */
         int visible(int i) {
             return options.causal() ? Math.max(0, Math.min(keys, i + 1 + keys - queries)) : keys;
@@ -139,6 +145,8 @@ final class AttentionKernels {
         checkRows(c, keys);
         if (c.queries < TILED) {
             AttentionRows.run(c, o, lse);
+        } else if (c.isForMachine()) {
+            AttentionMachineForward.run(c, o, lse);
         } else {
             AttentionForward.run(c, o, lse);
         }
@@ -146,8 +154,17 @@ final class AttentionKernels {
 
     static void backward(Tensor[] in, Tensor[] out, Attention.Options options) {
         Call c = Call.of(in[0], in[1], in[2], in[3], null, options);
-        AttentionBackward.run(
-                c, Rows.of(in[4]), in[5].address(), Rows.of(in[6]), Rows.of(out[0]), Rows.of(out[1]), Rows.of(out[2]));
+        Rows o = Rows.of(in[4]);
+        long lse = in[5].address();
+        Rows dOut = Rows.of(in[6]);
+        Rows dq = Rows.of(out[0]);
+        Rows dk = Rows.of(out[1]);
+        Rows dv = Rows.of(out[2]);
+        if (c.isForMachine()) {
+            AttentionMachineBackward.run(c, o, lse, dOut, dq, dk, dv);
+        } else {
+            AttentionBackward.run(c, o, lse, dOut, dq, dk, dv);
+        }
     }
 
     /** A wrong row would be read from anywhere in memory. */

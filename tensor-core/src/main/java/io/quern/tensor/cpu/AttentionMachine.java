@@ -3,16 +3,13 @@ package io.quern.tensor.cpu;
 import io.quern.tensor.cpu.AttentionKernels.Call;
 import io.quern.tensor.cpu.AttentionKernels.Rows;
 import io.quern.tensor.cpu.x86.AttentionCode;
+import io.quern.tensor.cpu.x86.AttentionWeightsCode;
 import io.quern.tensor.cpu.x86.CodeTable;
 import io.quern.tensor.cpu.x86.MachineCode;
 import io.quern.tensor.cpu.x86.NativeCall;
 import java.lang.foreign.MemorySegment;
-import java.util.Arrays;
 
-/**
- * What {@link AttentionRows} does, its two products by machine code where there is some; between them the weights go to
- * the heap for the softmax.
- */
+/** What {@link AttentionRows} does, by machine code. */
 final class AttentionMachine {
     private static final int LANES = 16;
     private static final CodeTable SCORES = new CodeTable(2 * (AttentionCode.VECTORS + 1));
@@ -28,48 +25,34 @@ final class AttentionMachine {
     /** All queries of a head. */
     static void head(Call c, int b, int head, Rows out, long lse) {
         int padded = GemmPack.up(Math.max(1, c.keys()), Lanes.L);
-        long bytes = AttentionCode.PARAMETERS + (long) Float.BYTES * padded;
+        int n = Math.max(1, c.keys());
+        long bytes = AttentionCode.PARAMETERS + AttentionWeightsCode.PARAMETERS + AttentionCodes.rowBytes(n);
         long scratch = NativeScratch.take(bytes);
-        float[] p = GemmScratch.take(padded);
         try {
             for (int i = 0; i < c.queries(); i++) {
-                float logSum = query(c, b, head, i, scratch, p, out.at(b, i, head));
+                float logSum = query(c, b, head, i, scratch, out.at(b, i, head));
                 OffHeap.setFloat(lse + Float.BYTES * (((long) b * c.heads() + head) * c.queries() + i), logSum);
             }
         } finally {
-            GemmScratch.give(p);
             NativeScratch.give(scratch, bytes);
         }
     }
 
-    private static float query(Call c, int b, int head, int i, long parameters, float[] p, long to) {
+    private static float query(Call c, int b, int head, int i, long parameters, long to) {
         int n = c.visible(i);
         int g = c.keyHead(head);
-        long scores = parameters + AttentionCode.PARAMETERS;
+        long weights = parameters + AttentionCode.PARAMETERS;
+        long scores = weights + AttentionWeightsCode.PARAMETERS;
         long rows = c.rows() == 0 ? 0 : c.rows() + Integer.BYTES * (long) b * c.keys();
         int row = c.rows() == 0 ? b : 0;
         parameters(parameters, c.k(), (float) c.options().scale());
         long q = c.q().at(b, i, head);
         NativeCall.call(scores(c), parameters, q, c.k().at(row, 0, g), n, scores, rows);
-        OffHeap.read(scores, p, 0, n);
-        for (int j = 0; j < n && c.keyMask() != 0; j++) {
-            p[j] = c.hidden(b, j) ? Float.NEGATIVE_INFINITY : p[j];
-        }
-        int padded = GemmPack.up(n, Lanes.L);
-        Arrays.fill(p, n, padded, Float.NEGATIVE_INFINITY);
-        float max = SoftmaxRow.max(p, 0, padded);
-        if (max == Float.NEGATIVE_INFINITY) {
-            OffHeap.zero(to, (long) Float.BYTES * c.size());
-            return max;
-        }
-        float sum = SoftmaxRow.exp(p, 0, padded, max);
-        if (c.options().dropout() > 0) {
-            AttentionDropout.apply(c, c.weight(b, head, i), p, 0, n);
-        }
-        OffHeap.write(p, 0, scores, n);
-        parameters(parameters, c.v(), 1 / sum);
+        OffHeap.setFloat(weights + AttentionWeightsCode.SCALE, 1);
+        float logSum = AttentionCodes.softmax(c, b, head, i, weights, scores, n, n);
+        parameters(parameters, c.v(), 1);
         NativeCall.call(values(c), parameters, scores, c.v().at(row, 0, g), n, to, rows);
-        return max + (float) Math.log(sum);
+        return logSum;
     }
 
     private static void parameters(long at, Rows keys, float factor) {

@@ -24,9 +24,10 @@ final class KernelNames {
         return switch (op) {
             case CustomOp c -> "custom";
             case MatMul m when first != DType.F64 -> product(in[0], in[1], out[0]);
-            case Attention.Forward a
-            when first == DType.F32 && AttentionKernels.isRows(in[0]) ->
-                AttentionMachine.serves(in[0].dim(3)) ? "rows, machine code" : "rows, " + vectors();
+            case Attention.Forward a when first == DType.F32 -> attention(a, in[0]);
+            case Attention.Gradient a
+            when first == DType.F32
+                    && AttentionTiles.serves(in[0].dim(3), false, a.options().scale()) -> "tiles, machine code";
             case Elementwise.Cast c -> vectors();
             case Index.EmbeddingGrad e -> first == DType.F64 ? "scalar" : vectors();
             case Index i -> "copy";
@@ -58,6 +59,15 @@ final class KernelNames {
     /** Of rows and elements. */
     private static String rows() {
         return MachineCode.isUsed() ? "machine code" : vectors();
+    }
+
+    private static String attention(Attention.Forward a, Tensor q) {
+        if (AttentionKernels.isRows(q)) {
+            return AttentionMachine.serves(q.dim(3)) ? "rows, machine code" : "rows, " + vectors();
+        }
+        return AttentionTiles.serves(q.dim(3), a.rows() != null, a.options().scale())
+                ? "tiles, machine code"
+                : "tiles, " + vectors();
     }
 
     private static String vectors() {
