@@ -46,9 +46,13 @@ final class CastKernels {
         });
     }
 
-    /** Machine code for a conversion, or null. */
+    /** Whether there is machine code for a conversion. */
+    static boolean isInCode(DType from, DType to) {
+        return CastCode.has(from, to) && MachineCode.isUsed();
+    }
+
     private static MemorySegment code(DType from, DType to) {
-        if (!CastCode.has(from, to) || !MachineCode.isUsed()) {
+        if (!isInCode(from, to)) {
             return null;
         }
         int at = from.ordinal() * TYPES + to.ordinal();

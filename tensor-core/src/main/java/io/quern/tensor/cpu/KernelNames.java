@@ -28,7 +28,7 @@ final class KernelNames {
             case Attention.Gradient a
             when first == DType.F32
                     && AttentionTiles.serves(in[0].dim(3), false, a.options().scale()) -> "tiles, machine code";
-            case Elementwise.Cast c -> vectors();
+            case Elementwise.Cast c -> CastKernels.isInCode(first, out[0].dtype()) ? "machine code" : vectors();
             case Index.EmbeddingGrad e -> first == DType.F64 ? "scalar" : vectors();
             case Index i -> "copy";
             case Update.Assign a -> "copy";

@@ -47,7 +47,7 @@ public final class AttentionWeightsCode {
     private static final int NOT_EQUAL = 4;
 
     private static final Gpr[] SAVED = {RBX, R12, R15};
-    private static final int SIDE = 4;
+    private static final int[] SUMS = {0};
     private static final Mask DEFINED = Mask.k(3);
     private static final Vec FACTOR = zmm(16);
     private static final Vec SHIFT = zmm(17);
@@ -56,7 +56,7 @@ public final class AttentionWeightsCode {
     private final Assembler a = new Assembler();
     private final Constants constants = new Constants();
     private final MathCode math = new MathCode(a, constants);
-    private final RowLoop loop = new RowLoop(a, SIDE);
+    private final RowLoop loop = new RowLoop(a, RowLoop.SUMS);
 
     private AttentionWeightsCode() {}
 
@@ -108,7 +108,7 @@ public final class AttentionWeightsCode {
     }
 
     private void softmaxRow() {
-        for (int i = 0; i < SIDE; i++) {
+        for (int i = 0; i < RowLoop.SUMS; i++) {
             a.op(VBROADCASTSS, zmm(i), constants.at(Float.NEGATIVE_INFINITY));
         }
         loop.run(p -> {
@@ -117,14 +117,11 @@ public final class AttentionWeightsCode {
             a.op(VMOVUPS, p.in(RSI), p.keep(v));
             a.op(VMAXPS, p.keep(zmm(p.vector())), zmm(p.vector()), v);
         });
-        together(VMAXPS);
+        RowLoop.fold(a, VMAXPS, 0);
         a.op(VMOVSS, at(RDI, MAX), xmm(0));
         a.op(VBROADCASTSS, SHIFT, xmm(0));
-        a.op(VCMPPS, DEFINED, SHIFT, constants.all(Float.NEGATIVE_INFINITY), NOT_EQUAL);
-        a.op(VMOVUPS, SHIFT.zeroing(DEFINED), SHIFT);
-        for (int i = 0; i < SIDE; i++) {
-            a.op(VXORPS, xmm(i), xmm(i), xmm(i));
-        }
+        math.zeroWhereMinusInfinity(SHIFT);
+        loop.zero(SUMS);
         loop.run(p -> {
             Vec v = zmm(4 + p.vector());
             a.op(VMOVUPS, p.load(v), p.in(RSI));
@@ -133,7 +130,7 @@ public final class AttentionWeightsCode {
             a.op(VMOVUPS, p.in(RSI), p.keep(v));
             a.op(VADDPS, p.keep(zmm(p.vector())), zmm(p.vector()), v);
         });
-        together(VADDPS);
+        RowLoop.fold(a, VADDPS, 0);
         a.op(VMOVSS, at(RDI, SUM), xmm(0));
         a.op(VBROADCASTSS, SHIFT, xmm(0));
         a.op(VCMPPS, DEFINED, SHIFT, constants.all(0), NOT_EQUAL);
@@ -146,27 +143,19 @@ public final class AttentionWeightsCode {
         });
     }
 
-    /** Brings the results of the vectors side by side together in the lowest lane of zmm0. */
-    private void together(VectorOp op) {
-        a.op(op, zmm(0), zmm(0), zmm(1));
-        a.op(op, zmm(2), zmm(2), zmm(3));
-        a.op(op, zmm(0), zmm(0), zmm(2));
-        RowLoop.fold(a, op, zmm(0), zmm(1));
-    }
-
     private void delta() {
         Label next = new Label();
         a.mov(R9, at(RDI, OUT));
         a.mov(R12, at(RDI, OUT_GRADIENT));
         a.mov(RAX, 0);
-        a.op(VXORPS, xmm(0), xmm(0), xmm(0));
+        loop.zero(SUMS);
         a.bind(next);
-        a.op(VMOVUPS, zmm(1), at(R9, RAX, 1));
-        a.op(VFMADD231PS, zmm(0), zmm(1), at(R12, RAX, 1));
+        a.op(VMOVUPS, zmm(4), at(R9, RAX, 1));
+        a.op(VFMADD231PS, zmm(0), zmm(4), at(R12, RAX, 1));
         a.op(ADD, RAX, 64);
         a.op(CMP, RAX, at(RDI, SIZE));
         a.jump(LESS, next);
-        RowLoop.fold(a, VADDPS, zmm(0), zmm(1));
+        RowLoop.fold(a, VADDPS, 0);
         a.op(VBROADCASTSS, DELTA, xmm(0));
         a.op(VBROADCASTSS, SHIFT, at(RDI, LOG_SUM));
     }
