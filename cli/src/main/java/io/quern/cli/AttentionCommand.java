@@ -60,6 +60,7 @@ final class AttentionCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        PngOutput.check("--out", out);
         Device device = deviceOptions.open(output, common.verbose);
         ImageModelDir dir = ImageModels.openTransformer(model);
         Image read = ImageFile.read(input);

@@ -36,6 +36,7 @@ final class BenchGenerateCommand implements Callable<Integer> {
     @Option(
             names = {"-p", "--n-prompt"},
             paramLabel = "N[,N]",
+            hideParamSyntax = true,
             split = ",",
             defaultValue = "512",
             description = "Lengths of prompts, 0 for none. Default: ${DEFAULT-VALUE}.")
@@ -44,6 +45,7 @@ final class BenchGenerateCommand implements Callable<Integer> {
     @Option(
             names = {"-n", "--n-gen"},
             paramLabel = "N[,N]",
+            hideParamSyntax = true,
             split = ",",
             defaultValue = "128",
             description = "Numbers of tokens to decode, 0 for none. Default: ${DEFAULT-VALUE}.")
@@ -52,6 +54,7 @@ final class BenchGenerateCommand implements Callable<Integer> {
     @Option(
             names = {"-d", "--depth"},
             paramLabel = "N[,N]",
+            hideParamSyntax = true,
             split = ",",
             defaultValue = "1",
             description = "Tokens in the cache when a test begins; 1 is none for prompts. Default: ${DEFAULT-VALUE}.")
@@ -60,6 +63,7 @@ final class BenchGenerateCommand implements Callable<Integer> {
     @Option(
             names = {"--beams"},
             paramLabel = "N[,N]",
+            hideParamSyntax = true,
             split = ",",
             defaultValue = "1",
             description = "Beams to decode with; tokens of one sequence are counted. Default: ${DEFAULT-VALUE}.")

@@ -35,6 +35,7 @@ final class BenchKernelsCommand implements Callable<Integer> {
     @Option(
             names = {"--op"},
             paramLabel = "NAME[,NAME]",
+            hideParamSyntax = true,
             split = ",",
             description = "Only these, such as matmul, gemv, attention, layer_norm. Default: all.")
     private List<String> ops;
@@ -42,6 +43,7 @@ final class BenchKernelsCommand implements Callable<Integer> {
     @Option(
             names = {"--shape"},
             paramLabel = "MxKxN[,MxKxN]",
+            hideParamSyntax = true,
             split = ",",
             description = "Products of these sizes instead; with M = 1 a product with a vector.")
     private List<String> shapes;

@@ -42,6 +42,7 @@ final class BenchTrainCommand implements Callable<Integer> {
     @Option(
             names = {"-m", "--model"},
             paramLabel = "MODEL[,MODEL]",
+            hideParamSyntax = true,
             split = ",",
             defaultValue = "gpt2",
             description = BenchModels.HELP + " Default: ${DEFAULT-VALUE}.")
@@ -50,6 +51,7 @@ final class BenchTrainCommand implements Callable<Integer> {
     @Option(
             names = {"--batch"},
             paramLabel = "N[,N]",
+            hideParamSyntax = true,
             split = ",",
             defaultValue = "4",
             description = "Sequences in a batch. Default: ${DEFAULT-VALUE}.")
@@ -58,6 +60,7 @@ final class BenchTrainCommand implements Callable<Integer> {
     @Option(
             names = {"--time"},
             paramLabel = "N[,N]",
+            hideParamSyntax = true,
             split = ",",
             defaultValue = "128",
             description = "Tokens of a sequence. Default: ${DEFAULT-VALUE}.")
@@ -73,6 +76,7 @@ final class BenchTrainCommand implements Callable<Integer> {
     @Option(
             names = {"--dtype"},
             paramLabel = "f32|bf16[,...]",
+            hideParamSyntax = true,
             split = ",",
             defaultValue = "f32",
             description = "Type in which the loss is computed, as in train gpt. Default: ${DEFAULT-VALUE}.")

@@ -30,6 +30,16 @@ final class DeviceOptions {
 
     /** The device asked for; {@code auto} says which it took. */
     Device open(Output output, boolean verbose) {
+        return open(output, verbose, verbose);
+    }
+
+    /**
+     * The same, saying more or less.
+     *
+     * @param told whether to say what was opened
+     * @param verbose whether to say at the end what memory was taken
+     */
+    Device open(Output output, boolean told, boolean verbose) {
         if (threads != null) {
             if (threads < 1) {
                 throw new Errors.UsageException("--threads must be 1 or more, not " + threads);
@@ -49,8 +59,10 @@ final class DeviceOptions {
                     "--gemm is for devices with several kernels for a product, such as cuda, not for " + chosen);
         }
         String description = chosen.backend().description();
-        if (verbose) {
+        if (told) {
             output.note("device: " + chosen + (device.equals("auto") ? " (auto)" : "") + ", " + description);
+        }
+        if (verbose) {
             output.atEnd(() -> output.note("memory on " + chosen + ": " + MemoryReport.line(chosen)));
         }
         return chosen;

@@ -62,7 +62,9 @@ final class GenerateCommand implements Callable<Integer> {
 
     @Option(
             names = {"--explain"},
-            description = "Say on stderr for each token what else could have come, and what each filter removed.")
+            description =
+                    "Say on stderr for each token what else could have come, and what each filter removed; the text"
+                            + " comes when it is complete.")
     private boolean explain;
 
     private final Output output;
@@ -104,7 +106,7 @@ final class GenerateCommand implements Callable<Integer> {
     private int generate(
             Generator generator, int[] ids, GenerationConfig config, Tokenizer tokenizer, double loadMillis) {
         AtomicBoolean cancelled = new AtomicBoolean();
-        boolean streams = !common.json && !noStream && config.numReturnSequences() == 1;
+        boolean streams = !common.json && !noStream && !explain && config.numReturnSequences() == 1;
         Printer printer = new Printer(tokenizer, streams);
         try (Interrupt _ = Interrupt.install(() -> cancelled.set(true))) {
             GenerationResult result = generator.generate(

@@ -10,10 +10,15 @@ import picocli.CommandLine.Option;
 
 /** How to decode; what is not given comes from the model's {@code generation_config.json}. */
 final class GenerationOptions {
+    /** No token has this id, so a text that it ends goes on. */
+    private static final int NO_TOKEN = -1;
+
     @Option(
             names = {"-n", "--max-new-tokens"},
             paramLabel = "N",
-            description = "Tokens to generate at most.")
+            description =
+                    "Tokens to generate at most. Default: as the model's generation_config.json says, like that of"
+                            + " all these options.")
     Integer maxNewTokens;
 
     @Option(
@@ -26,7 +31,7 @@ final class GenerationOptions {
             names = {"--eos-token-id"},
             paramLabel = "ID",
             split = ",",
-            description = "Tokens that end the text.")
+            description = "Tokens that end the text; -1 for none.")
     List<Integer> eosTokenIds;
 
     @Option(
@@ -150,9 +155,29 @@ final class GenerationOptions {
             if (earlyStopping != null) {
                 b.earlyStopping(EarlyStopping.parse(earlyStopping));
             }
-            return b.build();
+            GenerationConfig config = b.build();
+            check(config, model.config().vocabSize());
+            return config;
         } catch (IllegalArgumentException e) {
             throw new Errors.UsageException(asOptions(e.getMessage()));
+        }
+    }
+
+    /** What the configuration itself allows, as transformers does, but nobody can mean who types it. */
+    private void check(GenerationConfig config, int vocabulary) {
+        if (config.numBeams() == 1 && (lengthPenalty != null || earlyStopping != null)) {
+            throw new Errors.UsageException((lengthPenalty != null ? "--length-penalty" : "--early-stopping")
+                    + " is for beam search; add --beams N");
+        }
+        if (maxNewTokens != null && minNewTokens != null && minNewTokens > maxNewTokens) {
+            throw new Errors.UsageException(
+                    "--min-new-tokens " + minNewTokens + " is more than --max-new-tokens " + maxNewTokens);
+        }
+        for (int id : eosTokenIds == null ? List.<Integer>of() : eosTokenIds) {
+            if (id < NO_TOKEN || id >= vocabulary) {
+                throw new Errors.UsageException(
+                        "--eos-token-id " + id + " is outside the model's vocabulary of " + vocabulary);
+            }
         }
     }
 
@@ -168,6 +193,9 @@ final class GenerationOptions {
 
     /** The configuration speaks of transformers' names; people here know the options. */
     private static String asOptions(String message) {
+        String hint = message.startsWith("temperature") && message.endsWith("not 0.0")
+                ? "; --greedy takes the most likely token each time"
+                : "";
         return message.replace("num_return_sequences", "--num-return")
                 .replace("num_beams", "--beams")
                 .replace("no_repeat_ngram_size", "--no-repeat-ngram")
@@ -181,6 +209,7 @@ final class GenerationOptions {
                 .replace("temperature", "--temperature")
                 .replace("top_k", "--top-k")
                 .replace("top_p", "--top-p")
-                .replace("min_p", "--min-p");
+                .replace("min_p", "--min-p")
+                .concat(hint);
     }
 }

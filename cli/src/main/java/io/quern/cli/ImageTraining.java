@@ -38,6 +38,7 @@ abstract class ImageTraining<M extends Module, B> {
 
     /** What a resumed run takes over from the one before it. */
     private static final List<String> LASTING = List.of(
+            "data",
             "image-size",
             "channels",
             "epochs",
@@ -110,13 +111,13 @@ abstract class ImageTraining<M extends Module, B> {
         if (options.shared.config != null) {
             ConfigFile.apply(options.shared.config, spec, spec.commandLine().getParseResult());
         }
-        check();
-        Path state = options.shared.out.resolve(Trainer.STATE_FILE);
-        if (options.shared.resume) {
+        Path state = options.shared.out == null ? null : options.shared.out.resolve(Trainer.STATE_FILE);
+        if (options.shared.resume && state != null && Files.exists(state)) {
             JsonNode saved = new ObjectMapper()
                     .valueToTree(TrainState.read(state).config().get("options"));
             ConfigFile.apply(state.toString(), saved, spec, spec.commandLine().getParseResult());
         }
+        check();
         if (isGiven("--epochs")) {
             options.steps = null; // those of a file or of the run before
         }

@@ -42,6 +42,12 @@ final class QuantizeCommand implements Callable<Integer> {
     private String model;
 
     @Option(
+            names = {"-m", "--model"},
+            paramLabel = "MODEL",
+            description = "The same, as other commands name it.")
+    private String option;
+
+    @Option(
             names = {"--to"},
             required = true,
             paramLabel = "TYPE",
@@ -80,6 +86,10 @@ final class QuantizeCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
+        if (option != null && model != null) {
+            throw new Errors.UsageException("name the model once, by -m or without");
+        }
+        model = option != null ? option : model;
         DType type = WeightOptions.parse("--to", to);
         if (type == null) {
             throw new Errors.UsageException("--to is f32, bf16, f16, q8_0 or q4_0, not '" + to + "'");

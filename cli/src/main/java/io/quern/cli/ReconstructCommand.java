@@ -117,6 +117,8 @@ final class ReconstructCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         check();
+        PngOutput.check("--out", out);
+        PngOutput.check("--codes", codes);
         Device device = deviceOptions.open(output, common.verbose);
         AutoencoderDir dir = AutoencoderDir.open(model);
         AutoencoderConfig config = dir.config();

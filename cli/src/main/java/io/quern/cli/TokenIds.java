@@ -18,8 +18,8 @@ final class TokenIds {
     static void check(int[] ids, int vocabulary) {
         for (int i = 0; i < ids.length; i++) {
             if (ids[i] >= vocabulary) {
-                throw new io.quern.tensor.TensorException("token " + ids[i] + " at position " + i
-                        + " of the prompt is not in the model's vocabulary of " + vocabulary);
+                throw new io.quern.tensor.TensorException(
+                        "token " + ids[i] + " at position " + i + " is not in the model's vocabulary of " + vocabulary);
             }
         }
     }

@@ -102,6 +102,7 @@ final class TokenizerCommand implements Runnable {
             Tokenizer tokenizer = model.tokenizer();
             String list = ids == null ? TextInput.stdin(output.in()) : String.join(" ", ids);
             int[] tokens = TokenIds.parse("ID", list);
+            TokenIds.check(tokens, tokenizer.vocabSize());
             String text = tokenizer.decode(tokens, skipSpecial);
             if (common.json) {
                 Map<String, Object> line = new LinkedHashMap<>();
@@ -191,6 +192,10 @@ final class TokenizerCommand implements Runnable {
                 output.json(line);
             } else {
                 output.println(out + ": " + tokenizer.vocabSize() + " tokens");
+            }
+            if (tokenizer.vocabSize() < vocabSize && !common.quiet) {
+                output.note("fewer than --vocab-size " + vocabSize + ": no other pair occurs " + minFrequency
+                        + " times or more");
             }
             return Main.OK;
         }

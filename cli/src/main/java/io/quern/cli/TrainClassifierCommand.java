@@ -49,6 +49,8 @@ import picocli.CommandLine.Spec;
 final class TrainClassifierCommand implements Callable<Integer> {
     /** What a resumed run takes over from the one before it. */
     private static final List<String> LASTING = List.of(
+            "data",
+            "test",
             "text-column",
             "label-column",
             "split",
@@ -111,13 +113,13 @@ final class TrainClassifierCommand implements Callable<Integer> {
         if (shared.config != null) {
             ConfigFile.apply(shared.config, spec, spec.commandLine().getParseResult());
         }
+        Path state = shared.out == null ? null : shared.out.resolve(Trainer.STATE_FILE);
+        if (shared.resume && state != null) {
+            takeOver(state);
+        }
         if (options.data == null || shared.out == null) {
             throw new Errors.UsageException(
                     "train classifier needs --data and --out, on the command line or in --config");
-        }
-        Path state = shared.out.resolve(Trainer.STATE_FILE);
-        if (shared.resume) {
-            takeOver(state);
         }
         check(state);
         Device device = deviceOptions.open(output, common.verbose);

@@ -8,6 +8,7 @@ import io.quern.nn.TrainingMode;
 import io.quern.tensor.DType;
 import io.quern.tensor.Device;
 import io.quern.tensor.Tensor;
+import io.quern.tensor.TensorException;
 import io.quern.train.EventLog;
 import io.quern.train.LrFinder;
 import io.quern.train.Progress;
@@ -52,6 +53,7 @@ import picocli.CommandLine.Spec;
 final class TrainGptCommand implements Callable<Integer> {
     /** What a resumed run takes over from the one before it. */
     private static final List<String> LASTING = List.of(
+            "data",
             "model",
             "tokenizer",
             "vocab-size",
@@ -121,7 +123,7 @@ final class TrainGptCommand implements Callable<Integer> {
             takeOver();
         }
         check();
-        Device device = deviceOptions.open(output, common.verbose || !common.quiet);
+        Device device = deviceOptions.open(output, common.verbose || !common.quiet, common.verbose);
         Files.createDirectories(shared.out);
         try (RunLock _ = RunLock.take(shared.out)) {
             return train(device);
@@ -152,7 +154,8 @@ final class TrainGptCommand implements Callable<Integer> {
             throw new Errors.UsageException("--dtype bf16 and --recompute exclude each other");
         }
         if (options.data == null || shared.out == null) {
-            throw new Errors.UsageException("train gpt needs --data and --out, on the command line or in --config");
+            throw new Errors.UsageException("train gpt needs --data and --out, on the command line or in --config"
+                    + (shared.resume ? "; --resume knows the data only where --out holds a run" : ""));
         }
         if (options.steps != null && options.epochs != null) {
             throw new Errors.UsageException("--steps and --epochs exclude each other");
@@ -186,6 +189,9 @@ final class TrainGptCommand implements Callable<Integer> {
     private int train(Device device) throws IOException {
         String base = lora.on() ? base() : null;
         String text = text();
+        if (text.isBlank()) {
+            throw new TensorException("there is no text in " + options.data);
+        }
         int cut = (int) (text.length() * (1 - options.validation));
         Tokenizer tokenizer = tokenizer(text.substring(0, cut));
         if (!options.findLr) {
@@ -303,13 +309,11 @@ final class TrainGptCommand implements Callable<Integer> {
         if (common.json) {
             output.json(record.with(result));
         } else {
-            output.println("%s: step %d, validation loss %.4f (%.4f a character) at step %d"
-                    .formatted(
-                            shared.out,
-                            result.step(),
-                            result.bestLoss(),
-                            result.bestLoss() * tokensPerCharacter,
-                            result.bestStep()));
+            String loss = Double.isFinite(result.bestLoss())
+                    ? "validation loss %.4f (%.4f a character) at step %d"
+                            .formatted(result.bestLoss(), result.bestLoss() * tokensPerCharacter, result.bestStep())
+                    : "no validation yet";
+            output.println(shared.out + ": step " + result.step() + ", " + loss);
         }
         return shared.exitCode(result);
     }
