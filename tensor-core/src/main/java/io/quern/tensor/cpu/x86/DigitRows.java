@@ -72,13 +72,12 @@ abstract class DigitRows implements RowFormat {
      * the processor looks ahead at no more than some 100 instructions that wait.
      *
      * @param x where the unit begins, from the place of the row in registers
-     * @param vectors which vectors are summed
      */
-    void dot(RowsCode c, int row, int x, int group, int... vectors) {
+    void dot(RowsCode c, int row, int x, int group) {
         for (int place = Digits.PLACES - 1; place >= 0; place--) {
-            for (int v = 0; v < vectors.length; v++) {
+            for (int v = 0; v < 2; v++) {
                 Vec loaded = free(v);
-                c.a.op(VMOVUPS, loaded, c.xAt(row).plus(x + digits.digits(group, place, vectors[v])));
+                c.a.op(VMOVUPS, loaded, c.xAt(row).plus(x + digits.digits(group, place, v)));
                 for (int s = 0; s < RowsCode.STREAMS; s++) {
                     Vec sum = products(s);
                     if (v == 0 && place == Digits.PLACES - 1) {
@@ -86,15 +85,15 @@ abstract class DigitRows implements RowFormat {
                     } else if (v == 0) {
                         c.a.op(VPSLLD, sum, sum, 8);
                     }
-                    c.a.op(VPDPBUSD, sum, weights(s, vectors[v]), loaded);
+                    c.a.op(VPDPBUSD, sum, weights(s, v), loaded);
                 }
             }
         }
     }
 
-    /** Corrects the sums of {@link #dot} for what the weights in the vector are too large by. */
-    void correct(RowsCode c, int row, int x, int group, int vector) {
-        c.a.op(VMOVUPS, free(0), c.xAt(row).plus(x + digits.correction(group, vector)));
+    /** Corrects the sums of {@link #dot} for what the weights are too large by. */
+    void correct(RowsCode c, int row, int x, int group) {
+        c.a.op(VMOVUPS, free(0), c.xAt(row).plus(x + digits.correction(group)));
         for (int s = 0; s < RowsCode.STREAMS; s++) {
             c.a.op(VPADDD, products(s), products(s), free(0));
         }

@@ -9,11 +9,11 @@ import io.quern.tensor.TensorException;
  * place lie together, so that {@code vpdpbusd} multiplies them by 64 weights at once. Sums of a block are exact; what is
  * lost is less than half of such a unit for each number: about 2<sup>-20</sup> to 2<sup>-24</sup> of the largest of 32.
  *
- * <p>A unit is 128 or 256 numbers: for each 128 the digits, by place and then vector, and a vector of whole numbers for each
- * vector of weights that needs a correction; then up to 16 floats, the scales first.
+ * <p>A unit is 128 or 256 numbers: for each 128 the digits, by place and then vector, and where weights are stored too large a
+ * vector of whole numbers that corrects the sums; then up to 16 floats, the scales first.
  *
  * @param elements numbers in a unit
- * @param corrections corrections for each 128 numbers
+ * @param corrections vectors of corrections for each 128 numbers: 0 or 1
  * @param levels the largest number in fixed point: neither digits nor sums in 32 bits overflow
  */
 record Digits(DType type, int elements, int corrections, int levels) {
@@ -39,8 +39,8 @@ record Digits(DType type, int elements, int corrections, int levels) {
         return switch (type) {
             // 16 times the lower nibbles' x less the upper ones' has 24 bits, see Q4DigitRows
             case Q4_0 -> new Digits(type, 128, 1, 491_500);
-            case Q4_K -> new Digits(type, 256, 0, 2_236_000); // 4 products with up to 240 are below 2^31
-            case Q6_K -> new Digits(type, 256, 2, 8_355_000); // three digits reach 127 * 0x010101
+            case Q4_K -> new Digits(type, 256, 0, 1_118_000); // 8 products with up to 240 are below 2^31
+            case Q6_K -> new Digits(type, 256, 1, 8_355_000); // three digits reach 127 * 0x010101; 8 products with 32
             default -> throw new IllegalArgumentException("no products in fixed point with " + type);
         };
     }
@@ -78,9 +78,9 @@ record Digits(DType type, int elements, int corrections, int levels) {
         return group(group) + 128 * place + 64 * vector;
     }
 
-    /** Where the sums lie that a vector's products must be corrected by. */
-    int correction(int group, int vector) {
-        return group(group) + 2 * 64 * PLACES + 64 * vector;
+    /** Where the sums lie that products must be corrected by. */
+    int correction(int group) {
+        return group(group) + 2 * 64 * PLACES;
     }
 
     /** Where the floats lie. */

@@ -121,8 +121,8 @@ public final class DigitsCode {
         int j = dword / 4;
         return switch (type) {
             case Q4_0 -> 32 * i + 16 * vector + 4 * j;
-            case Q6_K -> 64 * vector + 16 * i + 4 * j;
-            default -> 64 * (dword % 2) + 32 * vector + 4 * (dword / 2);
+            case Q6_K -> 16 * (2 * (j % 2) + i % 2 + i / 2 * 4) + 4 * (j / 2 + 2 * vector);
+            default -> 32 * (2 * (i % 2) + i / 2) + 4 * (j + 4 * vector);
         };
     }
 
@@ -183,8 +183,8 @@ public final class DigitsCode {
         int scales = digits.scales();
         switch (type) {
             case Q6_K -> { // for each 16 numbers
-                a.op(VMOVSS, at(RSI, scales + 8 * i), scale);
-                a.op(VMOVSS, at(RSI, scales + 8 * i + 4), scale);
+                a.op(VMOVSS, at(RSI, scales + 8 * swapped(i)), scale);
+                a.op(VMOVSS, at(RSI, scales + 8 * swapped(i) + 4), scale);
             }
             case Q4_K -> { // 0, 2, 1, 3, ...; upper nibbles count 16 times; then the sums of x, negative
                 Vec sum = zmm(5);
@@ -197,18 +197,21 @@ public final class DigitsCode {
                 if (i % 2 == 1) {
                     a.op(VMULPS, scale, scale, SIXTEENTH);
                 }
-                a.op(VMOVSS, at(RSI, scales + 4 * (i & 4 | i >> 1 & 1 | i << 1 & 2)), scale);
+                a.op(VMOVSS, at(RSI, scales + 4 * swapped(i)), scale);
             }
             default -> a.op(VMOVSS, at(RSI, scales + 4 * i), scale);
         }
     }
 
+    /** 0, 2, 1, 3, and so on. */
+    private static int swapped(int i) {
+        return i & 4 | i >> 1 & 1 | i << 1 & 2;
+    }
+
     /** Brings the digits of a group in the order of the weights, and sums what these must be corrected by. */
     private void order(int group) {
-        Vec[] sums = type == DType.Q4_0 ? new Vec[] {zmm(6), zmm(6)} : new Vec[] {zmm(6), zmm(7)};
-        for (Vec sum : sums) {
-            a.op(VPXORD, sum, sum, sum);
-        }
+        Vec sum = zmm(6);
+        a.op(VPXORD, sum, sum, sum);
         for (int place = Digits.PLACES - 1; place >= 0; place--) {
             for (int v = 0; v < 2; v++) {
                 a.op(VMOVUPS, zmm(v), at(RCX, digits.digits(group, place, 0)));
@@ -219,17 +222,17 @@ public final class DigitsCode {
                 a.op(VMOVUPS, at(RCX, digits.digits(group, place, v)), zmm(v));
             }
             for (int v = 0; v < 2 && digits.corrections() > 0; v++) {
-                if (place < Digits.PLACES - 1 && (v == 0 || digits.corrections() == 2)) {
-                    a.op(VPSLLD, sums[v], sums[v], 8);
+                if (place < Digits.PLACES - 1 && v == 0) {
+                    a.op(VPSLLD, sum, sum, 8);
                 }
-                a.op(VPDPBUSD, sums[v], ONES[v], zmm(v));
+                a.op(VPDPBUSD, sum, ONES[v], zmm(v));
             }
         }
-        for (int v = 0; v < digits.corrections(); v++) {
-            a.op(VPSUBD, sums[v], ZERO, sums[v]);
+        if (digits.corrections() > 0) {
+            a.op(VPSUBD, sum, ZERO, sum);
             // the weights are 8 too large, of 16 x as in Q4DigitRows, or 32
-            a.op(VPSLLD, sums[v], sums[v], type == DType.Q4_0 ? 3 : 5);
-            a.op(VMOVUPS, at(RCX, digits.correction(group, v)), sums[v]);
+            a.op(VPSLLD, sum, sum, type == DType.Q4_0 ? 3 : 5);
+            a.op(VMOVUPS, at(RCX, digits.correction(group)), sum);
         }
     }
 }

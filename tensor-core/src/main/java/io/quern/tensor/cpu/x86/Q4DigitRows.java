@@ -61,8 +61,8 @@ final class Q4DigitRows extends DigitRows {
             c.a.op(VPANDD, weights(s, 0), weights(s, 1), lowBits);
         }
         for (int r = 0; r < c.rows; r++) {
-            dot(c, r, x, 0, 0, 1);
-            correct(c, r, x, 0, 0);
+            dot(c, r, x, 0);
+            correct(c, r, x, 0);
             for (int s = 0; s < places.length; s++) {
                 Vec scale = free(s % 2);
                 c.a.op(VCVTDQ2PS, products(s), products(s));

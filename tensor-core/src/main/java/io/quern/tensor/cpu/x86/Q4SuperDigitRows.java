@@ -11,7 +11,8 @@ import io.quern.tensor.DType;
  * Q4_K times x in fixed point. The scales and minima of 6 bits of all four streams are put together at once. Minima meet the
  * sums of x, which {@link DigitsCode} writes beside its scales: one multiplication gives the eight products of scales and the
  * eight of minima. Upper nibbles stay where they are, 16 times as large; the scales of their x make up for that. 64 bytes have
- * the numbers of four sub-blocks; even lanes are those of the first 32 bytes, odd lanes those of the others.
+ * the numbers of four sub-blocks: lanes i, i + 4, i + 8 and i + 12 of two vectors are one of them, each lane the sum of eight
+ * products.
  */
 final class Q4SuperDigitRows extends DigitRows {
     /** Where the bytes begin, each two numbers. */
@@ -46,7 +47,7 @@ final class Q4SuperDigitRows extends DigitRows {
         a.align(64);
         a.bind(tables);
         for (int i = 0; i < 16; i++) {
-            a.ints(8 * (i % 2) + i / 2);
+            a.ints(8 * (i % 2) + i / 4 + i % 4 / 2 * 4); // of either half the same four bytes, and those 16 further
         }
         // bytes of four scales, 0 to 3 and 4 to 7, in the order 0, 2, 1, 3; then four minima each
         fourTimes(a, 0x0705_0604, 0x0705_0604, 0x0b0a_0908, 0x0b0a_0908);
@@ -83,19 +84,20 @@ final class Q4SuperDigitRows extends DigitRows {
             c.a.op(VPBROADCASTD, low, table(7));
             c.a.op(VPBROADCASTD, high, table(7).plus(4));
             for (int s = 0; s < places.length; s++) {
+                Vec upper = free(3);
                 c.a.op(VPERMD, weights(s, 1), order, places[s].plus(NUMBERS + 64 * group));
+                c.a.op(VPANDD, upper, weights(s, 1), high);
                 c.a.op(VPANDD, weights(s, 0), weights(s, 1), low);
-                c.a.op(VPANDD, weights(s, 1), weights(s, 1), high);
+                c.a.op(VSHUFPS, weights(s, 1), weights(s, 0), upper, 0b11_10_11_10);
+                c.a.op(VSHUFPS, weights(s, 0), weights(s, 0), upper, 0b01_00_01_00);
             }
             for (int r = 0; r < c.rows; r++) {
-                for (int v = 0; v < 2; v++) {
-                    dot(c, r, x, group, v);
-                    for (int s = 0; s < places.length; s++) {
-                        Vec step = free(2 + s % 2);
-                        c.a.op(VCVTDQ2PS, products(s), products(s));
-                        c.a.op(VBROADCASTSD, step, steps(r, s).plus(16 * group + 8 * v));
-                        c.a.op(VFMADD231PS, c.sum(r, s), products(s), step);
-                    }
+                dot(c, r, x, group);
+                for (int s = 0; s < places.length; s++) {
+                    Vec step = free(2 + s % 2);
+                    c.a.op(VCVTDQ2PS, products(s), products(s));
+                    c.a.op(VBROADCASTF32X4, step, steps(r, s).plus(16 * group));
+                    c.a.op(VFMADD231PS, c.sum(r, s), products(s), step);
                 }
             }
         }

@@ -7,8 +7,9 @@ import static io.quern.tensor.cpu.x86.VectorOp.*;
 import io.quern.tensor.DType;
 
 /**
- * Q6_K times x in fixed point: bytes of 6 bits, whose corrections are for the 32 that they are too large by. 64 numbers are four
- * sub-blocks; lanes i, i + 4, i + 8 and i + 12 are those of one, so that four scales, as they lie, serve for every four lanes.
+ * Q6_K times x in fixed point: bytes of 6 bits, whose corrections are for the 32 that they are too large by. 128 numbers are
+ * eight sub-blocks, which take two lanes each, one in either half of a vector: so a lane sums eight products, and eight scales,
+ * as they lie, serve for both halves.
  */
 final class Q6SuperDigitRows extends DigitRows {
     private static final int UPPER = 128;
@@ -36,20 +37,31 @@ final class Q6SuperDigitRows extends DigitRows {
         a.align(64);
         a.bind(tables);
         for (int i = 0; i < 16; i++) {
-            a.ints(4 * (i % 4) + i / 4);
+            a.ints(4 * block(i) + part(i));
         }
         for (int half = 0; half < 2; half++) {
             for (int i = 0; i < 16; i++) {
-                a.ints(8 * half + 4 * (i % 2) + i / 4); // 32 bytes serve for all 128 numbers of a half
+                a.ints(8 * half + (4 * block(i) + part(i)) % 8); // 32 bytes serve for all 128 numbers of a half
             }
         }
         for (int i = 0; i < 16; i++) {
-            a.ints(i % 4 < 2 ? 0x0004_0004 : 0x0002_0002); // run 0 by 4, run 1 by 2
+            a.ints(block(i) < 2 ? 0x0004_0004 : 0x0002_0002); // run 0 by 4, run 1 by 2
         }
         for (int i = 0; i < 16; i++) {
-            a.ints(i % 4 < 2 ? 0 : 0x0002_0002); // run 2 stays, run 3 by 2
+            a.ints(block(i) < 2 ? 0 : 0x0002_0002); // run 2 stays, run 3 by 2
         }
-        a.ints(0x0f0f_0f0f, 0x3030_3030);
+        a.ints(0x0f0f_0f0f, 0x3030_3030, 0, 0);
+        a.ints(0x0504_0100, 0x0706_0302, 0x0d0c_0908, 0x0f0e_0b0a); // sub-blocks in the order of lanes
+    }
+
+    /** Which of four sub-blocks a lane of 64 numbers has before the shuffle of two such vectors. */
+    private static int block(int lane) {
+        return lane / 4 % 2 * 2 + lane % 2;
+    }
+
+    /** Which four numbers of the sub-block. */
+    private static int part(int lane) {
+        return lane / 8 + lane % 4 / 2 * 2;
     }
 
     private Mem table(int i) {
@@ -64,7 +76,9 @@ final class Q6SuperDigitRows extends DigitRows {
     public void units(RowsCode c, int x, Mem[] places) {
         for (int s = 0; s < places.length; s++) {
             Vec step = free(s % 2);
-            c.a.op(VPMOVSXBD, step, places[s].plus(SCALES));
+            c.a.op(VMOVUPS, step.x(), places[s].plus(SCALES));
+            c.a.op(VPSHUFB, step.x(), step.x(), table(5).plus(16));
+            c.a.op(VPMOVSXBD, step, step.x());
             c.a.op(VCVTDQ2PS, step, step);
             c.a.op(VMULPS, step, step, c.half(places[s].plus(SCALE)).broadcast());
             for (int r = 0; r < c.rows; r++) {
@@ -76,15 +90,13 @@ final class Q6SuperDigitRows extends DigitRows {
         for (int half = 0; half < digits.groups(); half++) {
             numbers(c, half, places);
             for (int r = 0; r < c.rows; r++) {
-                for (int v = 0; v < 2; v++) {
-                    dot(c, r, x, half, v);
-                    correct(c, r, x, half, v);
-                    for (int s = 0; s < places.length; s++) {
-                        Vec step = free(2 + s % 2);
-                        c.a.op(VCVTDQ2PS, products(s), products(s));
-                        c.a.op(VBROADCASTF32X4, step, steps(r, s).plus(32 * half + 16 * v));
-                        c.a.op(VFMADD231PS, c.sum(r, s), products(s), step);
-                    }
+                dot(c, r, x, half);
+                correct(c, r, x, half);
+                for (int s = 0; s < places.length; s++) {
+                    Vec step = free(2 + s % 2);
+                    c.a.op(VCVTDQ2PS, products(s), products(s));
+                    c.a.op(VBROADCASTF64X4, step, steps(r, s).plus(32 * half));
+                    c.a.op(VFMADD231PS, c.sum(r, s), products(s), step);
                 }
             }
         }
@@ -106,16 +118,19 @@ final class Q6SuperDigitRows extends DigitRows {
         c.a.op(VPBROADCASTD, highBits, table(5).plus(4));
         for (int s = 0; s < places.length; s++) {
             Vec low = free(2);
-            Vec high = weights(s, 1);
+            Vec high = free(3);
+            Vec first = weights(s, 0);
             c.a.op(VPERMD, low, order, places[s].plus(64 * half));
             c.a.op(VPERMD, high, upperOrder, places[s].plus(UPPER));
-            c.a.op(VPSLLVW, weights(s, 0), high, left);
-            c.a.op(VPANDD, weights(s, 0), weights(s, 0), highBits);
-            c.a.op(VPTERNLOGD, weights(s, 0), low, lowBits, 0xf8); // high | low & bits
+            c.a.op(VPSLLVW, first, high, left);
+            c.a.op(VPANDD, first, first, highBits);
+            c.a.op(VPTERNLOGD, first, low, lowBits, 0xf8); // high | low & bits
             c.a.op(VPSRLVW, high, high, right);
             c.a.op(VPSRLW, low, low, 4);
             c.a.op(VPANDD, high, high, highBits);
             c.a.op(VPTERNLOGD, high, low, lowBits, 0xf8);
+            c.a.op(VSHUFPS, weights(s, 1), first, high, 0b11_10_11_10);
+            c.a.op(VSHUFPS, first, first, high, 0b01_00_01_00);
         }
     }
 }
