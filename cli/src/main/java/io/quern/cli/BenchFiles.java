@@ -156,6 +156,9 @@ final class BenchFiles {
      * @throws TensorException if it cannot be read or holds none
      */
     static BenchRun read(Path file) {
+        if (!Files.isRegularFile(file)) {
+            throw new TensorException(file + ": there is no such file of results");
+        }
         try {
             if (Files.size(file) > LONGEST) {
                 throw new TensorException(file + ": is too long for results of quern bench");

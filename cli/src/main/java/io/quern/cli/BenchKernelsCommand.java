@@ -3,6 +3,7 @@ package io.quern.cli;
 import io.quern.tensor.DType;
 import io.quern.tensor.Device;
 import io.quern.tensor.spi.Tunable;
+import io.quern.transformer.Spelling;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -240,6 +241,10 @@ final class BenchKernelsCommand implements Callable<Integer> {
     }
 
     private List<KernelCases.Case> cases(KernelCases all) {
+        if (ops != null) {
+            refuseUnknown(new KernelCases(Device.CPU, null, quick)
+                    .all().stream().map(KernelCases.Case::op).distinct().toList());
+        }
         List<KernelCases.Case> chosen = shapes == null
                 ? all.all()
                 : shapes.stream()
@@ -253,6 +258,18 @@ final class BenchKernelsCommand implements Callable<Integer> {
                     + chosen.stream().map(KernelCases.Case::op).distinct().toList());
         }
         return left;
+    }
+
+    private void refuseUnknown(List<String> known) {
+        for (String op : ops) {
+            if (!known.contains(op)) {
+                throw new Errors.UsageException("--op: there is no operation '" + op + "'"
+                        + Spelling.nearest(op, known)
+                                .map(n -> "; did you mean " + n + "?")
+                                .orElse("")
+                        + "\nThe operations are " + String.join(", ", known));
+            }
+        }
     }
 
     private static List<KernelCases.Case> products(KernelCases all, String shape) {

@@ -18,13 +18,12 @@ final class Builds {
         return command;
     }
 
-    /** Whether {@code path} is to be taken for a build and not for a file of results. */
+    /** Whether {@code path} is to be taken for a build and not for a file of results; no other file is ever started. */
     static boolean isBuild(Path path) {
+        Path name = path.getFileName();
         return Files.isDirectory(path)
-                || path.toString().endsWith(".jar")
-                || Files.isRegularFile(path)
-                        && Files.isExecutable(path)
-                        && !path.toString().matches(".*\\.jsonl?");
+                || name != null
+                        && (name.toString().equals("quern") || name.toString().endsWith(".jar"));
     }
 
     /**

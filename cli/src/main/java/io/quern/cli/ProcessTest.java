@@ -20,7 +20,7 @@ final class ProcessTest {
     private static final int BORROWED = 4;
 
     /** Standard deviations: the least to believe, and that of processes if none was repeated. */
-    private static final double LEAST = 0.015;
+    private static final double LEAST = 0.03;
 
     private static final double UNKNOWN = 0.08;
 

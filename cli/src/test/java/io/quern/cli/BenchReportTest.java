@@ -162,9 +162,14 @@ class BenchReportTest {
         assertEquals(1, bench("--baseline", "missing.json").code);
         Path empty = Files.createFile(folder.resolve("empty.json"));
         assertEquals(1, bench("--baseline", empty.toString()).code);
+        assertTrue(empty.toFile().setExecutable(true));
+        assertEquals(1, bench("--baseline", empty.toString()).code, "no program to start");
         assertEquals(2, bench("--baseline", folder.toString()).code, "a folder, but no build");
         assertEquals(2, bench("--baseline", empty + "," + folder).code, "a file and a build");
         assertEquals(1, bench("--out", folder.resolve("missing/a.json").toString()).code);
+        Run unknown = bench("--op", "gelu,sofmax");
+        assertEquals(2, unknown.code);
+        assertTrue(unknown.err.contains("did you mean softmax?"), unknown.err);
         Path named = Files.createDirectory(folder.resolve("folder.json"));
         Run refused = bench("--out", named.toString());
         assertEquals(1, refused.code);
