@@ -124,7 +124,9 @@ final class GenerateCommand implements Callable<Integer> {
             return tokenizer;
         } catch (TokenizerException e) {
             if (text != null) {
-                throw e;
+                throw e.getMessage().contains("no tokenizer here")
+                        ? new TokenizerException(e.getMessage() + "; without one, give --prompt-tokens", e)
+                        : e;
             }
             if (common.verbose) {
                 output.note("no tokenizer, so there is no text: " + e.getMessage());

@@ -132,7 +132,8 @@ final class MergeCommand implements Callable<Integer> {
             line.put("layers", layers);
             output.json(line);
         } else {
-            output.println(out + ": a model with the adapters of " + layers + " layers merged");
+            output.println(out + ": a model with the adapters of " + layers
+                    + (layers == 1 ? " layer merged" : " layers merged"));
         }
     }
 }

@@ -61,7 +61,7 @@ final class TuneCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        options.prepare(spec);
+        options.prepare(spec, Main.commandLine(output, "train"));
         try (RunLock _ = RunLock.take(options.out)) {
             trials = new Trials(options.out);
             try {

@@ -9,6 +9,7 @@ import io.quern.train.search.Halving;
 import io.quern.train.search.SearchSpace;
 import io.quern.train.search.Searcher;
 import io.quern.train.search.TpeSearch;
+import io.quern.transformer.Spelling;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,6 +17,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -121,8 +123,12 @@ final class TuneOptions {
             description = "After --: what follows 'quern train', such as: gpt --data input.txt --steps 300.")
     List<String> training;
 
-    /** Takes over what the search in the folder was told, or checks and keeps what this one is. */
-    void prepare(CommandSpec spec) throws IOException {
+    /**
+     * Takes over what the search in the folder was told, or checks and keeps what this one is.
+     *
+     * @param quern knows the options of what can be trained
+     */
+    void prepare(CommandSpec spec, CommandLine quern) throws IOException {
         Path file = out.resolve(FILE);
         if (resume) {
             if (!Files.exists(file)) {
@@ -151,11 +157,32 @@ final class TuneOptions {
         }
         searcher();
         halving();
+        checkNames(quern.getSubcommands().get("train").getSubcommands());
         Files.createDirectories(out);
         Map<String, Object> values = ConfigFile.values(spec, LASTING);
         values.put("training", training);
         AtomicFile.write(
                 file, new ObjectMapper().writerWithDefaultPrettyPrinter().writeValueAsBytes(values));
+    }
+
+    /** Before the first trial, which may take long, rather than at the second. */
+    private void checkNames(Map<String, CommandLine> trainings) {
+        String what = training.getFirst();
+        CommandLine command = trainings.get(what);
+        if (command == null) {
+            throw new Errors.UsageException("the training cannot be run: '" + what + "' is none of gpt, vit, cnn,"
+                    + " autoencoder and classifier");
+        }
+        Set<String> known = command.getCommandSpec().optionsMap().keySet();
+        for (Dimension d : space().dimensions()) {
+            String option = "--" + d.name();
+            if (!known.contains(option)) {
+                String near = Spelling.nearest(option, known)
+                        .map(n -> "; did you mean " + n.substring(2) + "?")
+                        .orElse("");
+                throw new Errors.UsageException("--search: quern train " + what + " has no option " + option + near);
+            }
+        }
     }
 
     private static List<String> texts(JsonNode list) {

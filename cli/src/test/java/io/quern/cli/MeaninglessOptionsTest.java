@@ -30,6 +30,15 @@ class MeaninglessOptionsTest {
     }
 
     @Test
+    void ofTuneBeforeTheFirstTrial() {
+        String out = folder.resolve("tuned").toString();
+        CommandRun.of("tune", "--out", out, "--search", "dropuot=0..1", "--", "gpt", "--data", "x", "--steps", "3")
+                .fails(2, "quern train gpt has no option --dropuot; did you mean dropout?");
+        CommandRun.of("tune", "--out", out, "--search", "lr=0..1", "--", "gtp").fails(2, "'gtp' is none of gpt");
+        assertFalse(Files.exists(folder.resolve("tuned")));
+    }
+
+    @Test
     void idsOutsideTheVocabularyAreNotSilentlyNoText() {
         CommandRun.of("tokenizer", "decode", "1", "99999").fails(1, "token 99999 at position 1");
     }
