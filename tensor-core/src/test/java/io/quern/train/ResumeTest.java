@@ -97,7 +97,7 @@ class ResumeTest extends LeakChecked {
                 System.getProperty("java.class.path")));
         // Sums depend on the width of vectors and on what multiplies.
         ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
-                .filter(a -> a.startsWith("-XX:MaxVectorSize") || a.startsWith("-Dquern.cpu.code"))
+                .filter(a -> a.startsWith("-XX:MaxVectorSize") || a.startsWith("-Dquern.cpu."))
                 .forEach(command::add);
         command.addAll(List.of(ResumeRun.class.getName(), dir.toString(), "" + lastStep));
         return new ProcessBuilder(command)
