@@ -104,6 +104,9 @@ final class BenchGenerateCommand implements Callable<Integer> {
         try (CausalLanguageModel loaded = weightOptions.load(
                 matrices -> BenchModels.forInference(model, matrices), device, output, common.verbose)) {
             List<GenerateMeter.Test> tests = tests(loaded.contextLength());
+            if (tests.isEmpty()) {
+                throw new Errors.UsageException("nothing to measure: --n-prompt and --n-gen are both 0");
+            }
             if (!common.json) {
                 output.println("%-16s %16s %10s %10s %10s %10s %14s %4s"
                         .formatted(

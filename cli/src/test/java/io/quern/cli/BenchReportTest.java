@@ -128,19 +128,26 @@ class BenchReportTest {
 
     /**
      * A baseline that claims a millionth of the time of now must make the command fail, once other processes agree; impatient,
-     * it does not start them, and says so by the verdict. One of a million times is no reason to. So much because kernels may
-     * not yet be compiled where the machine is busy.
+     * it does not start them, and says so by the verdict. So much because kernels may not yet be compiled where the machine is
+     * busy.
      */
     @Test
     void theCommandComparesAndWrites() throws IOException {
         Path json = folder.resolve("a.json");
         Path page = folder.resolve("a.html");
-        assertEquals(0, bench("--out", json + "," + page).code);
+        assertEquals(0, bench("--forks", "2", "--out", json + "," + page).code);
         BenchRun now = BenchFiles.read(json);
         assertEquals(1, now.rows().size());
         assertTrue(Files.size(page) > 1000);
-        Path other = folder.resolve("other.jsonl");
+        BenchRow row = now.rows().getFirst();
+        assertEquals(2, row.processes().size());
+        BenchRow.Rounds last = row.processes().getLast();
+        assertEquals(KernelMeter.Care.FEW.rounds(), last.compute().length);
+        for (int i = 0; i < last.least().length; i++) {
+            assertTrue(last.least()[i] <= last.quick()[i] && last.quick()[i] <= last.seconds()[i]);
+        }
 
+        Path other = folder.resolve("other.jsonl");
         Files.writeString(other, BenchFiles.jsonl(times(now, 1e-6)));
         Run slower = bench("--baseline", other.toString(), "--patience", "600");
         assertEquals(1, slower.code, slower.out + slower.err);
@@ -148,10 +155,6 @@ class BenchReportTest {
         Run undecided = bench("--baseline", other.toString(), "--patience", "0");
         assertEquals(0, undecided.code, undecided.out + undecided.err);
         assertTrue(undecided.out.contains("1 undecided"), undecided.out);
-
-        Files.writeString(other, BenchFiles.jsonl(times(now, 1e6)));
-        Run faster = bench("--baseline", other.toString(), "--patience", "0", "--strict");
-        assertEquals(0, faster.code, faster.out + faster.err);
     }
 
     @Test
@@ -227,18 +230,5 @@ class BenchReportTest {
         Run old = bench("--baseline", launcher.toString());
         assertEquals(1, old.code, old.out + old.err);
         assertTrue(old.err.contains("I am old"), old.err);
-    }
-
-    @Test
-    void severalProcessesMakeABaseline() throws IOException {
-        Path file = folder.resolve("base.json");
-        assertEquals(0, bench("--forks", "2", "--out", file.toString()).code);
-        BenchRow row = BenchFiles.read(file).rows().getFirst();
-        assertEquals(2, row.processes().size());
-        BenchRow.Rounds last = row.processes().getLast();
-        assertEquals(KernelMeter.Care.FEW.rounds(), last.compute().length);
-        for (int i = 0; i < last.least().length; i++) {
-            assertTrue(last.least()[i] <= last.quick()[i] && last.quick()[i] <= last.seconds()[i]);
-        }
     }
 }
