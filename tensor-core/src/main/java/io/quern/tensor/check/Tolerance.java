@@ -89,6 +89,18 @@ public record Tolerance(double abs, double rel) {
         };
     }
 
+    /**
+     * What the other operand of weights may be off by, in roundings. Kernels may take it in fixed point, in units of the largest
+     * number of each 32: of 2^-20 with Q4_0, of 2^-21 with Q4_K.
+     */
+    private static double roundings(DType weights) {
+        return switch (weights) {
+            case Q4_0 -> 8;
+            case Q4_K -> 4;
+            case F32, F64, BF16, F16, I32, Q8_0, Q6_K -> 1;
+        };
+    }
+
     /** How many terms of size 1 an element of the result sums, chained sums added up. */
     private static double summands(Op op) {
         return switch (op) {
@@ -111,7 +123,7 @@ public record Tolerance(double abs, double rel) {
                     case Reduce.SquaredNorm s ->
                         s.xs().stream().mapToLong(x -> x.size()).sum();
                 };
-            case MatMul m -> m.a().dim(-1);
+            case MatMul m -> m.a().dim(-1) * roundings(m.b().dtype());
             case Norm n ->
                 switch (n) {
                     case Norm.LayerNorm l -> l.x().dim(-1);
