@@ -19,7 +19,7 @@ import java.util.stream.IntStream;
  */
 record BenchComparison(double threshold, List<Change> changes, List<String> unmatched) {
     /** The chance of a false alarm in a whole comparison. */
-    static final double FALSE_ALARM = 0.005;
+    static final double FALSE_ALARM = 0.01;
 
     /** A change is told from so many processes on, and no more are started for it than {@link #MOST}. */
     static final int FEWEST = 3;
