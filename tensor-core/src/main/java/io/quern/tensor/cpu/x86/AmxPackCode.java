@@ -191,9 +191,7 @@ public final class AmxPackCode {
         Label fill = new Label();
         Label end = new Label();
         Gpr[] saved = {RBX, R12, R13};
-        for (Gpr r : saved) {
-            a.push(r);
-        }
+        a.save(saved);
         constants();
         a.op(VectorOp.KMOVW, k(1), R8);
         a.mov(RBX, R8);

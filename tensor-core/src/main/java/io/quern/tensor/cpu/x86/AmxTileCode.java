@@ -117,9 +117,7 @@ public final class AmxTileCode {
         Label end = new Label();
         Label shapes = new Label();
         Gpr[] saved = {RBX, R12, R13, R14, R15};
-        for (Gpr r : saved) {
-            a.push(r);
-        }
+        a.save(saved);
         a.op(TileOp.LDTILECFG, at(shapes));
         a.mov(R14, 64);
         a.mov(RBX, ROW);
@@ -141,11 +139,7 @@ public final class AmxTileCode {
         a.bind(end);
         a.op(TileOp.TILERELEASE);
         a.mov(RAX, R8);
-        for (int i = saved.length - 1; i >= 0; i--) {
-            a.pop(saved[i]);
-        }
-        a.vzeroupper();
-        a.ret();
+        a.restoreAndReturn(saved);
         a.align(64);
         a.bind(shapes);
         shapes();

@@ -223,6 +223,22 @@ public final class Assembler {
         bytes(0x58 | r.number() & 7);
     }
 
+    /** Begins a function: pushes registers that belong to the caller. */
+    public void save(Gpr... registers) {
+        for (Gpr r : registers) {
+            push(r);
+        }
+    }
+
+    /** Ends a function that began with {@link #save} of the same registers and used vectors. */
+    public void restoreAndReturn(Gpr... registers) {
+        for (int i = registers.length - 1; i >= 0; i--) {
+            pop(registers[i]);
+        }
+        vzeroupper();
+        ret();
+    }
+
     // ---- control ----
 
     public void jump(Label to) {

@@ -80,19 +80,13 @@ public final class AttentionCode {
     }
 
     private void begin() {
-        for (Gpr r : SAVED) {
-            a.push(r);
-        }
+        a.save(SAVED);
         a.mov(R10, at(RDI, TIME));
         a.mov(R11, at(RDI, ROW));
     }
 
     private void end() {
-        for (int i = SAVED.length - 1; i >= 0; i--) {
-            a.pop(SAVED[i]);
-        }
-        a.vzeroupper();
-        a.ret();
+        a.restoreAndReturn(SAVED);
     }
 
     /** Sets the places of the next keys, and moves on behind them. */

@@ -91,19 +91,13 @@ public final class AttentionWeightsCode {
     }
 
     private void begin(Gpr scores) {
-        for (Gpr r : SAVED) {
-            a.push(r);
-        }
+        a.save(SAVED);
         loop.begin(scores, constants);
         a.op(VBROADCASTSS, FACTOR, at(RDI, SCALE));
     }
 
     private void end() {
-        for (int i = SAVED.length - 1; i >= 0; i--) {
-            a.pop(SAVED[i]);
-        }
-        a.vzeroupper();
-        a.ret();
+        a.restoreAndReturn(SAVED);
         constants.write(a);
     }
 

@@ -87,9 +87,7 @@ public final class ColumnsCode {
     private static final Vec WEIGHTS = zmm(31);
 
     private void write() {
-        for (Gpr r : SAVED) {
-            a.push(r);
-        }
+        a.save(SAVED);
         Label masks = new Label();
         a.mov(RAX, R9);
         a.op(AND, RAX, 15);
@@ -113,11 +111,7 @@ public final class ColumnsCode {
         a.op(ADD, R8, R10);
         a.lea(R8, at(R8, R10, 2));
         rows(1);
-        for (int i = SAVED.length - 1; i >= 0; i--) {
-            a.pop(SAVED[i]);
-        }
-        a.vzeroupper();
-        a.ret();
+        a.restoreAndReturn(SAVED);
         a.align(4);
         a.bind(masks);
         for (int i = 0; i < 16; i++) {

@@ -124,9 +124,7 @@ public final class GemmTileCode {
 
     private void all() {
         Gpr[] saved = {RBX, RBP, R12, R13, R14, R15};
-        for (Gpr r : saved) {
-            a.push(r);
-        }
+        a.save(saved);
         a.mov(at(RDI, A_NOW), RSI);
         a.mov(at(RDI, B_NOW), RDX);
         a.mov(at(RDI, C_NOW), RCX);
@@ -157,11 +155,7 @@ public final class GemmTileCode {
         a.jump(Condition.NOT_EQUAL, tile);
         a.mov(at(RDI, NEXT), RBX);
         a.mov(at(RDI, LEFT), RAX);
-        for (int i = saved.length - 1; i >= 0; i--) {
-            a.pop(saved[i]);
-        }
-        a.vzeroupper();
-        a.ret();
+        a.restoreAndReturn(saved);
     }
 
     private Vec sum(int row, int vector) {

@@ -81,9 +81,7 @@ public final class NormCode {
     // rstds,
     // r14 rows left
     private void write() {
-        for (Gpr r : SAVED) {
-            a.push(r);
-        }
+        a.save(SAVED);
         a.mov(RCX, at(RDI, COLUMNS));
         loop.begin(RCX, constants);
         a.mov(R8, at(RDI, X));
@@ -106,11 +104,7 @@ public final class NormCode {
         a.op(ADD, RDX, RowLoop.BYTES);
         a.decrement(R14);
         a.jump(NOT_EQUAL, row);
-        for (int i = SAVED.length - 1; i >= 0; i--) {
-            a.pop(SAVED[i]);
-        }
-        a.vzeroupper();
-        a.ret();
+        a.restoreAndReturn(SAVED);
         constants.write(a);
     }
 

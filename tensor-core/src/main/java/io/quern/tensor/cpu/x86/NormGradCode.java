@@ -75,9 +75,7 @@ public final class NormGradCode {
 
     // rdi parameters; r8 x, r9 dy, rdx dx, rcx weight, rsi other, rbp dWeight, r12 dBias, r13 means, r14 rstds
     private void write() {
-        for (Gpr r : SAVED) {
-            a.push(r);
-        }
+        a.save(SAVED);
         a.mov(RCX, at(RDI, COLUMNS));
         loop.begin(RCX, constants);
         a.mov(R8, at(RDI, X));
@@ -100,11 +98,7 @@ public final class NormGradCode {
         a.decrement(RAX);
         a.mov(at(RDI, ROWS), RAX);
         a.jump(NOT_EQUAL, row);
-        for (int i = SAVED.length - 1; i >= 0; i--) {
-            a.pop(SAVED[i]);
-        }
-        a.vzeroupper();
-        a.ret();
+        a.restoreAndReturn(SAVED);
         constants.write(a);
     }
 

@@ -187,9 +187,7 @@ public final class RowsCode {
 
     private void write() {
         int frame = format.frame() + (format.fillsUp() ? STREAMS * COPY : 0);
-        for (Gpr r : SAVED) {
-            a.push(r);
-        }
+        a.save(SAVED);
         a.mov(RAX, RSP);
         a.op(Alu.SUB, RSP, frame + 64);
         a.op(Alu.AND, RSP, -64);
@@ -224,11 +222,7 @@ public final class RowsCode {
 
         a.bind(end);
         a.mov(RSP, at(RSP, frame));
-        for (int i = SAVED.length - 1; i >= 0; i--) {
-            a.pop(SAVED[i]);
-        }
-        a.vzeroupper();
-        a.ret();
+        a.restoreAndReturn(SAVED);
         format.tables(a);
     }
 

@@ -43,20 +43,14 @@ public final class SoftmaxCode {
 
     private MemorySegment write(Runnable before, Runnable row) {
         Label next = new Label();
-        for (Gpr r : SAVED) {
-            a.push(r);
-        }
+        a.save(SAVED);
         loop.begin(RDX, constants);
         before.run();
         a.bind(next);
         row.run();
         a.decrement(RSI);
         a.jump(NOT_EQUAL, next);
-        for (int i = SAVED.length - 1; i >= 0; i--) {
-            a.pop(SAVED[i]);
-        }
-        a.vzeroupper();
-        a.ret();
+        a.restoreAndReturn(SAVED);
         constants.write(a);
         return MachineCode.install(a);
     }
